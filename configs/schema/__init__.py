@@ -1,0 +1,1 @@
+"""One module a process; `base` has the types they share."""

@@ -1,0 +1,108 @@
+"""Settings of the caching tiers: one model for what edge and shield share, one each for what they do not."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from configs.schema.base import Address, BaseUrl, Name, NodeIdentity, Seconds, Settings, Size
+
+
+class StoreSettings(Settings):
+    """Where answers are kept."""
+
+    cache_dir: Path
+    """Directory of the disk cache; files of others in it are left alone."""
+    disk: Size = 10 * 2**30
+    """Bytes on disk at most."""
+    memory: Size = 256 * 2**20
+    """Bytes of bodies in memory at most, for all workers together."""
+    memory_object: Size = 256 * 2**10
+    """Largest body kept in memory."""
+
+
+class LimitSettings(Settings):
+    """Bounds on what a viewer may take."""
+
+    header_timeout_s: Seconds = 10.0
+    """From the first byte of a request to the end of its head."""
+    idle_timeout_s: Seconds = 75.0
+    """A connection without a request is closed after this."""
+    send_timeout_s: Seconds = 60.0
+    """A viewer that takes no byte for this long is let go."""
+    drain_s: Seconds = 30.0
+    """After SIGTERM, answers under way get this long."""
+    connections: int = Field(default=20_000, ge=1)
+    """Open connections of one worker; more are closed at once."""
+
+
+class UpstreamSettings(Settings):
+    """How the next tier is asked."""
+
+    connect_timeout_s: Seconds = 3.0
+    """To open a connection."""
+    head_timeout_s: Seconds = 15.0
+    """From request to the head of the answer."""
+    read_timeout_s: Seconds = 15.0
+    """Between two reads of a body."""
+    connections: int = Field(default=256, ge=1, le=10_000)
+    """Connections of one worker to one upstream."""
+    idle_s: Seconds = 4.0
+    """Idle upstream connections close before the origin would (many servers close at 5 s)."""
+    follow_timeout_s: Seconds = 30.0
+    """A follower of another's fill waits this long for its first byte, then asks by itself."""
+
+
+class NodeSettings(Settings):
+    """What edge and shield share."""
+
+    listen: Address
+    """Where viewers, or the tier before us, connect."""
+    admin: Address | None = None
+    """/health, /ready, /metrics. Default: 127.0.0.1, listen port + 1000."""
+    workers: int = Field(default=1, ge=1, le=128)
+    """Processes that share the listening port."""
+    name: Name = "headrace"
+    """How this cache is called in Cache-Status (RFC 9211) and Via."""
+    store: StoreSettings
+    """The cache."""
+    limits: LimitSettings = LimitSettings()
+    """Bounds towards viewers."""
+    upstream: UpstreamSettings = UpstreamSettings()
+    """Manners towards the next tier."""
+    identity: NodeIdentity | None = None
+    """Who this node is; a standalone node has none."""
+    access_log: Path | None = None
+    """One JSON line a request; `-` is standard output; none writes none."""
+
+
+class EdgeSettings(NodeSettings):
+    """An edge: viewers arrive here."""
+
+    origin: BaseUrl | None = None
+    """Standalone: the origin that this edge stands before."""
+    shields: tuple[BaseUrl, ...] = ()
+    """In an installation: the parent tier, chosen by bounded-load rendezvous hash of the key."""
+    authority: str | None = None
+    """Authority sent upstream as Host and used in the cache key. Default: that of the upstream."""
+    access: Literal["open", "token"] = "token"
+    """`token` wants a play token in the path; `open` forwards every path and method."""
+    keys_dir: Path | None = None
+    """Token keys (public ones suffice); needed with `access = "token"`."""
+    region: Name = "default"
+    """Where this edge stands."""
+    public_url: BaseUrl | None = None
+    """How players reach it. Default: http://<listen>."""
+    capacity_mbps: int = Field(default=1000, ge=1)
+    """Egress that counts as a load of 100."""
+    reserve: bool = False
+    """Chosen only when no other edge is left (C-64)."""
+
+
+class ShieldSettings(NodeSettings):
+    """A shield: the parent tier before origin."""
+
+    origins: tuple[BaseUrl, ...] = Field(min_length=1)
+    """Origin delivery addresses."""
+    region: Name = "default"
+    """Where this shield stands."""

@@ -1,0 +1,8 @@
+"""The ground floor: small leaf modules that know nothing of ours.
+
+Words: clock (time is handed in), tasks (every task has an owner), log (one JSON line an event), metrics (plain
+integers, rendered for Prometheus), resilience (backoff, breaker), hashing (bounded-load rendezvous), workers
+(a supervisor and its processes), errors (what kind, whose side, may it be retried).
+
+May import nothing of ours. Start reading at errors.
+"""

@@ -1,0 +1,45 @@
+"""Every task has an owner and a name. An endless task that stops is an incident: logged, counted, and not silent."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+from kit import log
+
+
+class Owner:
+    """Holds the tasks of one part of a process; `close` ends them all and waits for it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.incidents = 0
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._closing = False
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def spawn(self, name: str, work: Coroutine[Any, Any, Any], *, endless: bool = False) -> asyncio.Task[Any]:
+        """Run `work` under this owner. With `endless`, returning at all counts as an incident."""
+        task = asyncio.get_running_loop().create_task(work, name=f"{self.name}:{name}")
+        self._tasks.add(task)
+        task.add_done_callback(lambda done: self._ended(done, name, endless))
+        return task
+
+    async def close(self) -> None:
+        """Cancel what runs and wait until it is gone. A task's own failure was already logged."""
+        self._closing = True
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _ended(self, task: asyncio.Task[Any], name: str, endless: bool) -> None:
+        self._tasks.discard(task)
+        if task.cancelled():
+            return
+        failure = task.exception()
+        if failure is None and (self._closing or not endless):
+            return
+        self.incidents += 1
+        log.get("tasks").error("task ended", owner=self.name, task=name, error=repr(failure) if failure else "returned")

@@ -1,0 +1,63 @@
+"""The node credential: 'tiers authenticate to each other' (SEC-07, contracts.md)."""
+
+from pathlib import Path
+
+import pytest
+
+from control.contract.credential import WINDOW_S, Credential, CredentialRefused, issue
+
+FLEET = b"f" * 32
+NOW = 1_800_000_000.0
+
+
+def test_an_edge_proves_itself_to_a_shield_and_to_control() -> None:
+    edge = issue(FLEET, "edge-1", "edge")
+    for role in ("shield", "control"):
+        value = edge.sign(role, method="GET", target="/x?y", now=NOW)
+        assert issue(FLEET, "it", role).check(value, method="GET", target="/x?y", now=NOW) == "edge-1"
+
+
+def test_an_edge_cannot_speak_to_origin() -> None:
+    edge = issue(FLEET, "edge-1", "edge")
+    with pytest.raises(KeyError):
+        edge.sign("origin", method="GET", target="/", now=NOW)
+    stolen = edge.sign("shield", method="GET", target="/", now=NOW)
+    with pytest.raises(CredentialRefused):
+        issue(FLEET, "o", "origin").check(stolen, method="GET", target="/", now=NOW)
+    with pytest.raises(CredentialRefused):
+        issue(FLEET, "o", "origin").check("shield" + stolen[4:], method="GET", target="/", now=NOW)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"method": "POST"},
+        {"target": "/other"},
+        {"body": b"x"},
+        {"now": NOW + WINDOW_S + 1},
+        {"now": NOW - WINDOW_S - 1},
+    ],
+)
+def test_a_signature_is_for_one_request_in_its_time(change: dict) -> None:
+    value = issue(FLEET, "edge-1", "edge").sign("shield", method="GET", target="/x", now=NOW)
+    with pytest.raises(CredentialRefused):
+        issue(FLEET, "s", "shield").check(value, **{"method": "GET", "target": "/x", "now": NOW, **change})
+
+
+@pytest.mark.parametrize("value", [None, "", "edge", "edge edge-1 x y", "edge edge-1 1 2 3", "edge edge-2 {now} {mac}"])
+def test_junk_is_refused(value: str | None) -> None:
+    if value:
+        mac = issue(FLEET, "edge-1", "edge").sign("shield", method="GET", target="/", now=NOW).rpartition(" ")[2]
+        value = value.replace("{now}", str(int(NOW))).replace("{mac}", mac)
+    with pytest.raises(CredentialRefused):
+        issue(FLEET, "s", "shield").check(value, method="GET", target="/", now=NOW)
+
+
+def test_the_file_is_private_and_comes_back(tmp_path: Path) -> None:
+    credential = issue(FLEET, "edge-1", "edge")
+    credential.save(tmp_path / "c.json")
+    assert (tmp_path / "c.json").stat().st_mode & 0o777 == 0o600
+    assert Credential.load(tmp_path / "c.json") == credential
+    (tmp_path / "c.json").write_text("[]")
+    with pytest.raises(ValueError, match="not a node credential"):
+        Credential.load(tmp_path / "c.json")
