@@ -1,0 +1,75 @@
+"""Preconditions (RFC 9110 13): what a GET or HEAD with If-* fields gets of an object with these validators."""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from proxy.http import dates
+from proxy.http.fields import Fields, combined, members, single
+
+
+@dataclass(frozen=True, slots=True)
+class Validators:
+    """An object's ETag (as in the field, quotes and W/ included) and Last-Modified (as in the field)."""
+
+    etag: str | None
+    last_modified: str | None
+
+
+class Verdict(Enum):
+    """What the preconditions say."""
+
+    SEND = auto()
+    NOT_MODIFIED = auto()
+    FAILED = auto()
+
+
+def evaluate(request: Fields, validators: Validators) -> Verdict:
+    """The verdict for a safe method, in the order of RFC 9110 13.2.2."""
+    match = combined(request, "If-Match")
+    if match is not None:
+        if not _listed(match, validators.etag, weak=False):
+            return Verdict.FAILED
+    elif _modified_after(validators, single(request, "If-Unmodified-Since")):
+        return Verdict.FAILED
+    none_match = combined(request, "If-None-Match")
+    if none_match is not None:
+        return Verdict.NOT_MODIFIED if _listed(none_match, validators.etag, weak=True) else Verdict.SEND
+    since = single(request, "If-Modified-Since")
+    if _modified_after(validators, since) is False:
+        return Verdict.NOT_MODIFIED
+    return Verdict.SEND
+
+
+def range_applies(request: Fields, validators: Validators) -> bool:
+    """Whether Range counts: no If-Range, or one that matches strongly (RFC 9110 13.1.5)."""
+    value = single(request, "If-Range")
+    if value is None:
+        return combined(request, "If-Range") is None
+    if value.startswith(('"', "W/")):
+        return strong_match(value, validators.etag)
+    return dates.parse(value) is not None and value == validators.last_modified
+
+
+def strong_match(one: str | None, other: str | None) -> bool:
+    """RFC 9110 8.8.3.2: equal, and neither weak."""
+    return one is not None and one == other and not one.startswith("W/")
+
+
+def weak_match(one: str | None, other: str | None) -> bool:
+    """RFC 9110 8.8.3.2: equal but for weakness."""
+    return one is not None and other is not None and one.removeprefix("W/") == other.removeprefix("W/")
+
+
+def _listed(value: str, etag: str | None, *, weak: bool) -> bool:
+    if value.strip() == "*":
+        return True
+    compare = weak_match if weak else strong_match
+    return any(compare(member, etag) for member in members(value))
+
+
+def _modified_after(validators: Validators, since: str | None) -> bool | None:
+    """Whether the object changed after `since`; None where either date is missing or no date."""
+    then, changed = dates.parse(since), dates.parse(validators.last_modified)
+    if then is None or changed is None:
+        return None
+    return changed > then

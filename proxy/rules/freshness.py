@@ -1,0 +1,64 @@
+"""Age and freshness lifetime (RFC 9111 4.2), and how long past it an answer may still serve (RFC 5861)."""
+
+from dataclasses import dataclass
+
+from proxy.http import cache_control, dates
+from proxy.http.fields import combined, single, values
+from proxy.rules.meta import Meta
+
+_HEURISTIC_STATUS = frozenset({200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 501})
+_HEURISTIC_SHARE = 0.1
+_HEURISTIC_MOST_S = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """Seconds. `lifetime` counts from birth; `while_revalidate` and `if_error` from the end of it."""
+
+    lifetime: float
+    while_revalidate: float
+    if_error: float
+    must_revalidate: bool
+
+
+def freshness(meta: Meta) -> Freshness:
+    """What the stored fields allow."""
+    directives = cache_control.parse(combined(meta.fields, "Cache-Control"))
+    strict = any(name in directives for name in ("must-revalidate", "proxy-revalidate", "no-cache", "s-maxage"))
+    return Freshness(
+        lifetime=0.0 if "no-cache" in directives else _lifetime(meta, directives),
+        while_revalidate=0.0 if strict else float(cache_control.seconds(directives, "stale-while-revalidate") or 0),
+        if_error=0.0 if strict else float(cache_control.seconds(directives, "stale-if-error") or 0),
+        must_revalidate=strict,
+    )
+
+
+def age(meta: Meta, now: float) -> float:
+    """Current age in seconds (RFC 9111 4.2.3), never below 0 whatever the clocks say."""
+    stated = values(meta.fields, "Age")
+    age_value = float(stated[0]) if stated and stated[0].isascii() and stated[0].isdigit() else 0.0
+    date = dates.parse(single(meta.fields, "Date"))
+    apparent = max(0.0, meta.response_time - date) if date is not None else 0.0
+    corrected = age_value + max(0.0, meta.response_time - meta.request_time)
+    return max(apparent, corrected) + max(0.0, now - meta.response_time)
+
+
+def _lifetime(meta: Meta, directives: dict[str, str | None]) -> float:
+    for name in ("s-maxage", "max-age"):
+        stated = cache_control.seconds(directives, name)
+        if stated is not None:
+            return float(stated)
+    date = dates.parse(single(meta.fields, "Date"))
+    born = meta.response_time if date is None else date
+    if values(meta.fields, "Expires"):
+        expires = dates.parse(single(meta.fields, "Expires"))
+        return max(0.0, expires - born) if expires is not None else 0.0
+    return _heuristic(meta, born, directives)
+
+
+def _heuristic(meta: Meta, born: float, directives: dict[str, str | None]) -> float:
+    """A tenth of the time since the last change, where RFC 9111 4.2.2 allows a guess at all; no default life."""
+    changed = dates.parse(single(meta.fields, "Last-Modified"))
+    if changed is None or (meta.status not in _HEURISTIC_STATUS and "public" not in directives):
+        return 0.0
+    return min(_HEURISTIC_MOST_S, max(0.0, (born - changed) * _HEURISTIC_SHARE))

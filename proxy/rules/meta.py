@@ -1,0 +1,57 @@
+"""What is known of a stored answer besides its bytes."""
+
+from dataclasses import dataclass, replace
+
+from proxy.http.conditionals import Validators
+from proxy.http.fields import Fields, single, values, without
+
+
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """A stored answer's metadata. Times are wall-clock seconds of this node (RFC 9111 4.2.3)."""
+
+    key: str
+    status: int
+    fields: Fields
+    request_time: float
+    response_time: float
+    vary: Fields = ()
+    """The request fields that Vary names, with the values of the request that was stored."""
+
+    @property
+    def validators(self) -> Validators:
+        """Its ETag and Last-Modified."""
+        return Validators(single(self.fields, "ETag"), single(self.fields, "Last-Modified"))
+
+    def freshened(self, fields: Fields, request_time: float, response_time: float) -> "Meta":
+        """After a 304: its fields replace ours of the same name (RFC 9111 3.2, 4.3.4)."""
+        fresh_names = {name.lower() for name, _ in fields} - _UNTOUCHED
+        kept = without(self.fields, fresh_names)
+        fresh = tuple((name, value) for name, value in fields if name.lower() not in _UNTOUCHED)
+        return replace(self, fields=kept + fresh, request_time=request_time, response_time=response_time)
+
+
+_UNTOUCHED = {"content-length", "content-encoding", "content-type", "content-range"}
+"""A 304 never changes what describes the stored bytes (RFC 9111 3.2)."""
+
+
+def storable_fields(fields: Fields) -> Fields:
+    """The fields kept with a stored answer: Age is folded into the times, the tiers' Cache-Status was for one answer."""
+    return without(fields, ("Age", "Cache-Status", "Content-Length"))
+
+
+def vary_of(response: Fields, request: Fields) -> Fields | None:
+    """The selecting fields of a request (RFC 9111 4.1): () without Vary, None for `Vary: *`."""
+    names = sorted({n.strip().lower() for v in values(response, "Vary") for n in v.split(",") if n.strip()})
+    if "*" in names:
+        return None
+    return tuple((name, _normal(values(request, name))) for name in names)
+
+
+def matches(meta: Meta, request: Fields) -> bool:
+    """Whether a stored answer was selected by the same fields as this request has."""
+    return all(_normal(values(request, name)) == value for name, value in meta.vary)
+
+
+def _normal(found: list[str]) -> str:
+    return ",".join(" ".join(value.split()) for value in found)
