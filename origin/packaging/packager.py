@@ -1,0 +1,43 @@
+"""Shaka Packager's arguments: every track once, as CMAF segments; manifests are written by us."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from origin.packaging.media import Kind
+from origin.transcode import tools
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One encoded file and the folder that its segments go to. `wvtt`: text as fMP4 for DASH, else plain for HLS."""
+
+    file: Path
+    name: str
+    kind: Kind
+    language: str = "und"
+    channels: int = 0
+    kbps: int = 0
+    wvtt: bool = False
+
+
+def command(tracks: list[Track], out: Path, segment_s: Fraction) -> list[str]:
+    """The packager's argument list. Paths go through its own `key=value,key=value` grammar and may hold no comma."""
+    for each in (out, *(track.file for track in tracks)):
+        if "," in str(each) or "=" in str(each):
+            raise ValueError(f"the packager cannot take a path with a comma or an equals sign: {each}")
+    seconds = f"{float(segment_s):.9f}"
+    return [
+        tools.PACKAGER, "--quiet", *(_stream(each, out) for each in tracks),
+        "--segment_duration", seconds, "--fragment_duration", seconds, "--segment_sap_aligned",
+    ]  # fmt: skip
+
+
+def _stream(track: Track, out: Path) -> str:
+    folder = out / track.name
+    plain = track.kind == "text" and not track.wvtt
+    parts = [f"in={track.file}", f"stream={track.kind}"]
+    parts += [] if plain else [f"init_segment={folder}/init.mp4"]
+    parts += [f"segment_template={folder}/$Number%05d$.{'vtt' if plain else 'm4s'}"]
+    parts += ["format=webvtt" if plain else "format=mp4"] if track.kind == "text" else []
+    return ",".join(parts)
