@@ -35,7 +35,7 @@ def open_engine(database_url: str) -> AsyncEngine:
 
 
 def prepare_sqlite(engine: Engine) -> None:
-    """Foreign keys on, readers beside one writer (WAL), and transactions that begin where we say.
+    """Foreign keys on, and transactions that begin where we say.
 
     A writing transaction takes its lock at its begin: a reader that turned writer half-way would fail at once
     instead of waiting.
@@ -46,7 +46,6 @@ def prepare_sqlite(engine: Engine) -> None:
         connection.isolation_level = None
         cursor = connection.cursor()
         cursor.execute("PRAGMA foreign_keys=ON")
-        cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.close()
 

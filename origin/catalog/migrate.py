@@ -1,9 +1,10 @@
 """Bring a catalog database up to date."""
 
 import asyncio
+import fcntl
 from pathlib import Path
 
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import URL, Connection, create_engine, text
 
 from origin.catalog.engine import BUSY_S, WRITE, blocking_url, prepare_sqlite
 
@@ -21,16 +22,34 @@ def migrate_blocking(database_url: str) -> None:
     """The same for a command without a loop."""
     url = blocking_url(database_url)
     if url.get_backend_name() == "sqlite":
-        if url.database:
-            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-        engine = create_engine(url, connect_args={"timeout": BUSY_S * 3})
-        prepare_sqlite(engine)
+        _migrate_sqlite(url)
     else:
-        engine = create_engine(url)
+        _migrate_postgresql(url)
+
+
+def _migrate_sqlite(url: URL) -> None:
+    file = Path(url.database or ":memory:")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url, connect_args={"timeout": BUSY_S})
+    prepare_sqlite(engine)
     try:
-        with engine.execution_options(**{WRITE: True}).begin() as connection:
-            if url.get_backend_name() == "postgresql":
-                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+        # The switch to WAL (readers beside one writer; the file remembers it) fails at once while anybody else holds
+        # the file, so SQLite's own wait is no help.
+        with file.with_name(f"{file.name}.migrating").open("wb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            with engine.connect() as connection:
+                connection.connection.cursor().execute("PRAGMA journal_mode=WAL").close()
+            with engine.execution_options(**{WRITE: True}).begin() as connection:
+                _upgrade(connection)
+    finally:
+        engine.dispose()
+
+
+def _migrate_postgresql(url: URL) -> None:
+    engine = create_engine(url)
+    try:
+        with engine.begin() as connection:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
             _upgrade(connection)
     finally:
         engine.dispose()
