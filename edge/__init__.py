@@ -1,1 +1,5 @@
-"""edge."""
+"""Viewers arrive here: node (the process), admit (who may have what).
+
+The caching itself is proxy's. Sees origin only through origin.contract and control through control.contract and
+control.node. Start at node.main.
+"""

@@ -2,7 +2,6 @@
 
 import calendar
 import re
-import time
 from email.utils import formatdate
 
 _MONTHS = {name: number for number, name in enumerate(calendar.month_abbr) if name}

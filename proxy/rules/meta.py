@@ -25,19 +25,18 @@ class Meta:
 
     def freshened(self, fields: Fields, request_time: float, response_time: float) -> "Meta":
         """After a 304: its fields replace ours of the same name (RFC 9111 3.2, 4.3.4)."""
-        fresh_names = {name.lower() for name, _ in fields} - _UNTOUCHED
-        kept = without(self.fields, fresh_names)
-        fresh = tuple((name, value) for name, value in fields if name.lower() not in _UNTOUCHED)
+        fresh = without(storable_fields(fields), _UNTOUCHED)
+        kept = without(self.fields, {"Age", *(name for name, _ in fresh)})
         return replace(self, fields=kept + fresh, request_time=request_time, response_time=response_time)
 
 
-_UNTOUCHED = {"content-length", "content-encoding", "content-type", "content-range"}
+_UNTOUCHED = ("Content-Encoding", "Content-Type", "Content-Range", "Content-Length")
 """A 304 never changes what describes the stored bytes (RFC 9111 3.2)."""
 
 
 def storable_fields(fields: Fields) -> Fields:
-    """The fields kept with a stored answer: Age is folded into the times, the tiers' Cache-Status was for one answer."""
-    return without(fields, ("Age", "Cache-Status", "Content-Length"))
+    """The fields kept with a stored answer. Length is the body's own; the tiers' Cache-Status was for one answer."""
+    return without(fields, ("Cache-Status", "Content-Length"))
 
 
 def vary_of(response: Fields, request: Fields) -> Fields | None:

@@ -16,14 +16,6 @@ class Fresh:
 
 
 @dataclass(frozen=True, slots=True)
-class StaleWhileRevalidate:
-    """Serve it and refresh it behind the viewer's back (RFC 5861 3). `ttl` is negative."""
-
-    age: float
-    ttl: float
-
-
-@dataclass(frozen=True, slots=True)
 class Revalidate:
     """Ask upstream with these conditional fields; `if_error`: on failure it may be served stale (RFC 5861 4)."""
 
@@ -31,6 +23,15 @@ class Revalidate:
     if_error: bool
     age: float
     ttl: float
+
+
+@dataclass(frozen=True, slots=True)
+class StaleWhileRevalidate:
+    """Serve it, and do `refresh` behind the viewer's back (RFC 5861 3). `ttl` is negative."""
+
+    age: float
+    ttl: float
+    refresh: Revalidate
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +56,10 @@ def decide(stored: Meta | None, request: Fields, now: float) -> Decision:
     left = known.lifetime - current
     if left > 0:
         return Fresh(current, left)
+    revalidate = Revalidate(_conditions(stored), -left < known.if_error, current, left)
     if -left < known.while_revalidate:
-        return StaleWhileRevalidate(current, left)
-    return Revalidate(_conditions(stored), -left < known.if_error, current, left)
+        return StaleWhileRevalidate(current, left, revalidate)
+    return revalidate
 
 
 def _conditions(stored: Meta) -> Fields:

@@ -37,7 +37,7 @@ def storing(
     vary = vary_of(response, request)
     if vary is None:
         return NotStored.VARY_ALL
-    meta = Meta(key, status, _folded(response), request_time, response_time, vary)
+    meta = Meta(key, status, storable_fields(response), request_time, response_time, vary)
     known = freshness(meta)
     if known.lifetime <= 0 and not _revalidates(meta):
         return NotStored.NO_LIFETIME
@@ -63,12 +63,6 @@ def _forbidden(
     if values(response, "Set-Cookie") and not explicit:
         return NotStored.SET_COOKIE  # stricter than 9111 7.3 asks: one viewer's session must not reach another
     return None
-
-
-def _folded(response: Fields) -> Fields:
-    """The fields to keep; Age stays as a number so that age() can use it."""
-    stated = values(response, "Age")
-    return storable_fields(response) + ((("Age", stated[0]),) if stated else ())
 
 
 def _revalidates(meta: Meta) -> bool:

@@ -1,0 +1,88 @@
+"""The heartbeat of a caching node, embedded in its supervisor: reports while inside, says farewell on leaving."""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from configs.schema.base import NodeIdentity
+from control.contract.messages import LoadParts, Report, Role
+from control.node.reporter import Reporter
+from kit.clock import Clock
+from kit.usage import Rate, cpu_seconds, disk_busy_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Gauges:
+    """Where a node's figures are read. Counts are of the whole node."""
+
+    pids: Callable[[], list[int]]
+    connections: Callable[[], int]
+    sent_bytes: Callable[[], int]
+    cache_dir: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What does not change while the node runs. Capacities are what counts as a load of 100."""
+
+    role: Role
+    url: str
+    region: str
+    cores: int
+    connections: int
+    capacity_mbps: int
+    reserve: bool
+    started: float
+    version: str = ""
+
+
+def describer(standing: Standing, gauges: Gauges, clock: Clock) -> Callable[[], Report]:
+    """A function that takes the figures of the time since its last call."""
+    cpu, egress, disk = Rate(), Rate(), Rate()
+
+    def describe() -> Report:
+        now = clock.monotonic()
+        mbps = egress.per_second(gauges.sent_bytes(), now) * 8 / 1e6
+        open_now = gauges.connections()
+        parts = LoadParts(
+            cpu=cpu.per_second(cpu_seconds(gauges.pids()), now) / standing.cores * 100,
+            connections=min(1000.0, open_now / standing.connections * 100),
+            egress=min(1000.0, mbps / standing.capacity_mbps * 100),
+            disk=min(100.0, disk.per_second(disk_busy_seconds(gauges.cache_dir), now) * 100),
+        )
+        return Report(
+            role=standing.role,
+            url=standing.url,
+            region=standing.region,
+            load=parts,
+            capacity_mbps=standing.capacity_mbps,
+            connections=open_now,
+            egress_mbps=mbps,
+            version=standing.version,
+            reserve=standing.reserve,
+            started=standing.started,
+        )
+
+    return describe
+
+
+@contextlib.asynccontextmanager
+async def reporting(
+    identity: NodeIdentity | None, role: Role, describe: Callable[[], Report], clock: Clock
+) -> AsyncIterator[Callable[[], dict[str, Any]]]:
+    """Heartbeats to control while inside, if this node has one; yields what /health says of it."""
+    if identity is None or identity.control is None:
+        yield lambda: {"control": None}
+        return
+    async with aiohttp.ClientSession() as session:
+        reporter = Reporter(identity, role, describe, clock, session)
+        reporter.start()
+        try:
+            yield lambda: {"id": identity.id, "control": asdict(reporter.state())}
+        finally:
+            await reporter.leave()
+            await reporter.close()

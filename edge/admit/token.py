@@ -1,0 +1,51 @@
+"""Media against a play token in the path (CDN-09); every refusal looks the same, whatever exists behind it."""
+
+from origin.contract import headers, urls
+from origin.contract.token import Reason, Verifier
+from proxy.http import target as targets
+from proxy.http.fields import Fields
+from proxy.serve.exchange import Exchange
+from proxy.serve.tier import Direct, Passage
+
+CORS: Fields = (
+    ("Access-Control-Allow-Origin", "*"),
+    ("Access-Control-Expose-Headers", headers.EXPOSED),
+    ("Timing-Allow-Origin", "*"),
+)
+_PREFLIGHT: Fields = (
+    ("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS"),
+    ("Access-Control-Allow-Headers", f"Range, {headers.CMCD_REQUEST}"),
+    ("Access-Control-Max-Age", "86400"),
+)
+_FORWARDED = frozenset({"accept", "accept-encoding", "traceparent", "tracestate"})
+"""All that a media request may tell the tiers behind: what is not in the key must not change the answer."""
+
+
+class TokenTier:
+    """Admits bearers of a genuine token for the path. See proxy.serve.tier.Tier."""
+
+    answer_fields: Fields = CORS
+    reasons: tuple[str, ...] = tuple(Reason)
+
+    def __init__(self, verifier: Verifier) -> None:
+        self._verifier = verifier
+
+    def logged(self, target: str) -> str:
+        """See Tier. The token never reaches a log."""
+        _, rest = urls.split_token(target)
+        return rest if rest.startswith("/") else "/"
+
+    def admit(self, exchange: Exchange, now: float) -> Passage | Direct:
+        """See Tier."""
+        if exchange.method == "OPTIONS":
+            return Direct(204, _PREFLIGHT)
+        token, path = urls.split_token(exchange.path)
+        targets.check_plain(path)
+        grant = self._verifier.check(token, path=path, now=now)
+        if exchange.method not in ("GET", "HEAD"):
+            return Direct(405, (("Allow", "GET, HEAD, OPTIONS"),))
+        return Passage(f"{path}?{exchange.query}" if exchange.query else path, subject=grant.token_id)
+
+    def forwarded(self, fields: Fields) -> Fields:
+        """See Tier."""
+        return tuple((name, value) for name, value in fields if name.lower() in _FORWARDED)

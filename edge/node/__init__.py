@@ -1,0 +1,1 @@
+"""The edge's processes: main (supervisor, heartbeats) and worker (serving)."""

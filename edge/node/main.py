@@ -1,0 +1,68 @@
+"""The supervisor of an edge: the process that `edges[].pid` names."""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+from configs.schema.node import EdgeSettings
+from control.node.embed import Gauges, Standing, describer, reporting
+from edge.node import worker
+from kit.clock import SystemClock
+from kit.errors import SettingsError
+from proxy.host.supervisor import Facts, run
+
+
+async def main(settings: EdgeSettings, ready_file: Path | None = None) -> None:
+    """Run an edge until SIGTERM. SettingsError when something that it needs is missing or unreadable."""
+    check(settings)
+    tier = _tier(settings)
+    labels = {"edge_location": settings.region, "node": settings.identity.id if settings.identity else settings.name}
+
+    @contextlib.asynccontextmanager
+    async def embed(facts: Facts) -> AsyncIterator[Callable[[], dict[str, Any]]]:
+        describe = describer(_standing(settings, facts), _gauges(settings, facts), SystemClock())
+        async with reporting(settings.identity, "edge", describe, SystemClock()) as health:
+            yield lambda: {"access": settings.access, "region": settings.region, **health()}
+
+    await run(settings, "edge.node.worker", tier.reasons, labels, embed, ready_file)
+
+
+def check(settings: EdgeSettings) -> None:
+    """What no single field can say. SettingsError names the settings."""
+    if bool(settings.origin) == bool(settings.shields):
+        raise SettingsError("exactly one of `origin` and `shields` must be set")
+    if settings.shields and settings.identity is None:
+        raise SettingsError("`identity` is needed with `shields`: they serve only nodes that they can check")
+    if settings.access == "open" and settings.shields:
+        raise SettingsError('`access = "open"` is for a standalone edge before an `origin`')
+
+
+def _tier(settings: EdgeSettings) -> Any:
+    """The tier, built once here too: keys that cannot be read are told at start, not by dying workers."""
+    try:
+        return worker.role(settings).tier
+    except (OSError, ValueError) as error:
+        raise SettingsError(str(error)) from None
+
+
+def _standing(settings: EdgeSettings, facts: Facts) -> Standing:
+    return Standing(
+        role="edge",
+        url=settings.public_url or facts.url,
+        region=settings.region,
+        cores=settings.workers,
+        connections=settings.limits.connections * settings.workers,
+        capacity_mbps=settings.capacity_mbps,
+        reserve=settings.reserve,
+        started=facts.started,
+    )
+
+
+def _gauges(settings: EdgeSettings, facts: Facts) -> Gauges:
+    return Gauges(
+        pids=facts.pids,
+        connections=lambda: facts.board.total("headrace_connections"),
+        sent_bytes=lambda: facts.board.total("headrace_sent_bytes_total"),
+        cache_dir=settings.store.cache_dir,
+    )

@@ -1,0 +1,38 @@
+"""One worker of an edge. Started by the supervisor as `python -m edge.node.worker`."""
+
+import sys
+
+from configs.schema.node import EdgeSettings
+from control.contract.credential import Credential
+from edge.admit.open import OpenTier
+from edge.admit.token import TokenTier
+from kit.clock import SystemClock
+from kit.workers import begin
+from origin.contract.headers import NODE
+from origin.contract.token import Keys, Verifier
+from proxy.host.worker import Role, run
+from proxy.upstream.client import Sign
+
+
+def role(settings: EdgeSettings) -> Role:
+    """What makes this node an edge. ValueError or OSError when keys or credential cannot be read."""
+    bases = settings.shields or ((settings.origin,) if settings.origin else ())
+    if settings.access == "open":
+        return Role(OpenTier(), bases, settings.authority)
+    if settings.keys_dir is None:
+        raise ValueError('`keys_dir` is needed with `access = "token"`')
+    tier = TokenTier(Verifier(Keys.load(settings.keys_dir)))
+    return Role(tier, bases, settings.authority, _signer(settings) if settings.shields else None)
+
+
+def _signer(settings: EdgeSettings) -> Sign | None:
+    if settings.identity is None:
+        return None
+    credential, clock = Credential.load(settings.identity.credential), SystemClock()
+    return lambda method, target: ((NODE, credential.sign("shield", method=method, target=target, now=clock.wall())),)
+
+
+if __name__ == "__main__":
+    told = begin(sys.argv[1:])
+    settings = EdgeSettings.model_validate(told.payload["settings"])
+    run(told, settings, role(settings))

@@ -1,0 +1,73 @@
+"""Commands that run one process: edge, shield, origin, control."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from configs.load import load
+from configs.schema.node import EdgeSettings, ShieldSettings
+from kit import log, service
+
+Config = Annotated[Path | None, typer.Option(help="TOML file with this process's settings.")]
+Ready = Annotated[
+    Path | None, typer.Option(help="File that gets one JSON line {url, admin, pid} once the node serves.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the root."""
+    app.command("edge")(edge)
+    app.command("shield")(shield)
+
+
+def edge(
+    config: Config = None,
+    origin: Annotated[str | None, typer.Option(help="Standalone: the HTTP origin to stand before.")] = None,
+    listen: Annotated[str | None, typer.Option(help="HOST:PORT for viewers.")] = None,
+    admin: Annotated[
+        str | None, typer.Option(help="HOST:PORT of /health, /ready, /metrics. Default: loopback, port + 1000.")
+    ] = None,
+    cache_dir: Annotated[Path | None, typer.Option(help="Directory of the disk cache.")] = None,
+    disk: Annotated[str | None, typer.Option(help="Bytes on disk at most, as 10GiB.")] = None,
+    memory: Annotated[str | None, typer.Option(help="Bytes of bodies in memory at most, as 256MiB.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that share the port.")] = None,
+    access: Annotated[Literal["open", "token"] | None, typer.Option(help="Who may ask.")] = None,
+    keys: Annotated[Path | None, typer.Option("--keys", "--key", help="Directory of token keys.")] = None,
+    authority: Annotated[str | None, typer.Option(help="Host sent to the origin; default: the origin's.")] = None,
+    access_log: Annotated[Path | None, typer.Option(help="File for one JSON line a request, or -.")] = None,
+    ready_file: Ready = None,
+) -> None:
+    """Run an edge: alone before an origin you have, or in an installation by its settings file.
+
+    Example: headrace edge --origin http://127.0.0.1:9000 --listen 127.0.0.1:8080 --cache-dir /var/cache/headrace
+    --disk 10GiB --memory 256MiB --workers 1 --access open
+    """
+    from edge.node.main import main
+
+    flags: dict[str, Any] = {
+        "origin": origin,
+        "listen": listen,
+        "admin": admin,
+        "workers": workers,
+        "access": access,
+        "keys_dir": keys,
+        "authority": authority,
+        "access_log": access_log,
+        "store": {"cache_dir": cache_dir, "disk": disk, "memory": memory},
+    }
+    settings = load(EdgeSettings, file=config, process="edge", flags=flags)
+    log.setup("edge")
+    service.run(main(settings, ready_file))
+
+
+def shield(config: Config = None, ready_file: Ready = None) -> None:
+    """Run a shield by its settings file.
+
+    Example: headrace shield --config /etc/headrace/shield.toml
+    """
+    from shield.node.main import main
+
+    settings = load(ShieldSettings, file=config, process="shield")
+    log.setup("shield")
+    service.run(main(settings, ready_file))

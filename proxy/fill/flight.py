@@ -1,0 +1,99 @@
+"""One fill under way, and what those who wait for it can be told."""
+
+import asyncio
+from dataclasses import dataclass
+from enum import StrEnum
+
+from proxy.http.fields import Fields
+from proxy.rules.meta import Meta
+from proxy.rules.storing import NotStored
+from proxy.store.bodies import Body
+from proxy.store.store import Stored
+from proxy.upstream.client import Response
+
+
+class Ending(StrEnum):
+    """How a flight ended."""
+
+    FILLED = "filled"
+    """Complete, checked, kept."""
+    NOT_KEPT = "not_kept"
+    """Complete and given to all who waited, but there was no room to keep it."""
+    REVALIDATED = "revalidated"
+    """A 304: what was stored is fresh again."""
+    STALE_ON_ERROR = "stale_on_error"
+    """Upstream failed; what was stored may serve (RFC 5861 4)."""
+    NOT_SHARED = "not_shared"
+    """The answer is for the leader alone; followers ask by themselves."""
+    FAILED = "failed"
+    """Upstream failed before the head: all who waited get the failure."""
+    CUT = "cut"
+    """Upstream failed in the body: readers that need the rest are cut off."""
+    CANCELLED = "cancelled"
+    """This process is going."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """An answer for all who wait: new, or growing still."""
+
+    meta: Meta
+    body: Body
+    kept: bool
+    upstream_status: int
+    upstream_cache_status: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Revalidated:
+    """What was stored, fresh again."""
+
+    stored: Stored
+
+
+@dataclass(frozen=True, slots=True)
+class StaleOnError:
+    """What was stored, though stale: upstream failed."""
+
+    stored: Stored
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotShared:
+    """An answer that only the leader may have; it owns the response and must close it."""
+
+    response: Response
+    reason: NotStored | str
+
+
+Outcome = Shared | Revalidated | StaleOnError | NotShared
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked upstream. `fields` are end-to-end, without conditions and ranges."""
+
+    key: str
+    target: str
+    fields: Fields
+
+
+class Flight:
+    """A fill and its outcome. The head is known when `outcome` is."""
+
+    def __init__(self, question: Question) -> None:
+        self.question = question
+        self.outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self.followers = 0
+
+    def tell(self, outcome: Outcome) -> None:
+        """Everybody who waits may go on."""
+        if not self.outcome.done():
+            self.outcome.set_result(outcome)
+
+    def fail(self, error: BaseException) -> None:
+        """Everybody who waits gets `error`, unless the head is out already."""
+        if not self.outcome.done():
+            self.outcome.set_exception(error)
+            self.outcome.exception()  # nobody may be waiting: that is no incident

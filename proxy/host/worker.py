@@ -1,0 +1,152 @@
+"""One worker of a caching node: where the parts of the engine meet."""
+
+import asyncio
+import contextlib
+import resource
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import uvloop
+
+from configs.schema.base import host_port
+from configs.schema.node import NodeSettings
+from kit import log
+from kit.clock import Clock, SystemClock
+from kit.metrics import Board, Family, Row
+from kit.service import stop_signal
+from kit.tasks import Owner
+from kit.workers import Told
+from proxy.fill import filler
+from proxy.fill.filler import Filler
+from proxy.serve import account
+from proxy.serve.account import AccessLog, Account
+from proxy.serve.connection import Patience, Server
+from proxy.serve.passing import Passer
+from proxy.serve.pipeline import Pipeline
+from proxy.serve.tier import Tier
+from proxy.store import store
+from proxy.store.store import Bounds, NodeCounts, Store
+from proxy.upstream.client import Client, Manners, Sign
+
+_FLUSH_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """What makes a node an edge or a shield: its tier's rules and whom it asks."""
+
+    tier: Tier
+    bases: tuple[str, ...]
+    authority: str | None = None
+    sign: Sign | None = None
+
+
+def families(reasons: tuple[str, ...]) -> tuple[Family, ...]:
+    """Every metric of a node whose tier refuses for `reasons`."""
+    return (*account.METRICS, account.refusals(reasons), *filler.METRICS, *store.METRICS)
+
+
+def run(told: Told, settings: NodeSettings, role: Role) -> None:
+    """Serve until SIGTERM; `told.payload` has `port`, `board`, `number` and `rows` (kit.metrics)."""
+    log.setup(f"{settings.name}-worker")
+    _raise_descriptor_limit()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(told, settings, role))
+
+
+async def _serve(told: Told, settings: NodeSettings, role: Role) -> None:
+    payload = told.payload
+    board = Board(families(role.tier.reasons), payload["rows"], fd=payload["board"])
+    stop = stop_signal()
+    async with engine(settings, role, board, payload["number"], SystemClock()) as server:
+        host, _ = host_port(settings.listen)
+        listener = await asyncio.get_running_loop().create_server(
+            server, host, payload["port"], reuse_port=True, backlog=4096
+        )
+        told.ready()
+        await stop.wait()
+        listener.close()
+        await drain(server, settings.limits.drain_s)
+
+
+@contextlib.asynccontextmanager
+async def engine(settings: NodeSettings, role: Role, board: Board, number: int, clock: Clock) -> AsyncIterator[Server]:
+    """The parts of one worker, put together; yields the protocol factory to listen with."""
+    row = board.row(number)
+    limits, upstream = settings.limits, settings.upstream
+    kept = _store(settings, board, row)
+    manners = Manners(
+        upstream.connect_timeout_s,
+        upstream.head_timeout_s,
+        upstream.read_timeout_s,
+        upstream.connections,
+        upstream.idle_s,
+    )
+    access_log = AccessLog(settings.access_log, row) if settings.access_log else None
+    owner = Owner("worker")
+    async with Client(role.bases, role.authority, manners, clock, role.sign) as client:
+        filling = Filler(client, kept, clock, row, follow_timeout_s=upstream.follow_timeout_s)
+        pipeline = Pipeline(
+            name=settings.name,
+            tier=role.tier,
+            store=kept,
+            filler=filling,
+            passer=Passer(settings.name, role.tier, client, kept),
+            account=Account(row, access_log, role.tier.reasons),
+            clock=clock,
+            authority=client.authority,
+            send_timeout_s=limits.send_timeout_s,
+        )
+        if access_log:
+            owner.spawn("access-log", _flush(access_log), endless=True)
+        try:
+            patience = Patience(limits.header_timeout_s, limits.idle_timeout_s, limits.connections)
+            yield Server(pipeline, patience, row, clock)
+        finally:
+            await owner.close()
+            await filling.close()
+            kept.close()
+            if access_log:
+                access_log.close()
+
+
+async def drain(server: Server, seconds: float) -> None:
+    """Idle connections close at once, busy ones after their answer, all of them after `seconds`."""
+    server.pre_shutdown()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await server.empty.wait()
+    await server.shutdown(0.1)
+
+
+def _store(settings: NodeSettings, board: Board, row: Row) -> Store:
+    bounds = Bounds(settings.store.disk, settings.store.memory // settings.workers, settings.store.memory_object)
+    node = NodeCounts(
+        disk_used=lambda: board.total("headrace_store_disk_bytes"),
+        epoch=lambda: board.total("headrace_invalidations_total"),
+    )
+    return Store(settings.store.cache_dir, bounds, row, node)
+
+
+async def _flush(access_log: AccessLog) -> None:
+    loop = asyncio.get_running_loop()
+    while True:
+        await asyncio.sleep(_FLUSH_S)
+        await loop.run_in_executor(None, access_log.flush)
+
+
+def _raise_descriptor_limit() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def payload(board: Board, number: int, port: int, settings: NodeSettings) -> dict[str, Any]:
+    """What the supervisor tells worker `number`."""
+    return {
+        "board": board.fd,
+        "rows": board.rows,
+        "number": number,
+        "port": port,
+        "settings": settings.model_dump(mode="json"),
+    }

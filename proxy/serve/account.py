@@ -1,0 +1,99 @@
+"""Counting and logging an exchange when it is over."""
+
+import os
+import time
+from pathlib import Path
+
+from kit.metrics import Family, Row
+from proxy.serve.exchange import Exchange, Handling
+
+_CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx", "none")
+METRICS = (
+    Family("headrace_responses_total", "Answers by how they came about", label="cache", values=tuple(Handling)),
+    Family("headrace_status_total", "Answers by class of status", label="class", values=_CLASSES),
+    Family("headrace_sent_bytes_total", "Body bytes handed to viewers"),
+    Family("headrace_connections", "Open connections", "gauge"),
+    Family("headrace_log_lines_lost_total", "Access log lines dropped because the log could not keep up"),
+)
+
+
+def refusals(reasons: tuple[str, ...]) -> Family:
+    """The metric of a tier's refusals; `reasons` is its closed set of words."""
+    return Family("headrace_refusals_total", "Refused requests by reason", label="reason", values=reasons)
+
+
+class Account:
+    """The counters and the access log of one worker."""
+
+    def __init__(self, row: Row, log: "AccessLog | None", reasons: tuple[str, ...]) -> None:
+        self._row, self._log = row, log
+        self._reasons = frozenset(reasons)
+        self._handling = {each: row.column("headrace_responses_total", each) for each in Handling}
+        self._class = [row.column("headrace_status_total", each) for each in _CLASSES]
+        self._bytes = row.column("headrace_sent_bytes_total")
+
+    def close(self, exchange: Exchange) -> None:
+        """Count the exchange, write its line."""
+        cells = self._row.cells
+        cells[self._handling[exchange.handling]] += 1
+        cells[self._class[exchange.status // 100 - 1 if exchange.status else 5]] += 1
+        cells[self._bytes] += exchange.sent
+        if exchange.handling is Handling.REFUSED and exchange.reason in self._reasons:
+            self._row.add("headrace_refusals_total", exchange.reason)
+        if self._log:
+            self._log.write(exchange)
+
+
+class AccessLog:
+    """One JSON line a request, formatted by hand, buffered, bounded: what does not fit is counted and dropped."""
+
+    _BUFFER = 1 << 20
+
+    def __init__(self, path: Path, row: Row) -> None:
+        self._fd = (
+            os.dup(1)
+            if str(path) == "-"
+            else os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        )
+        self._lines: list[bytes] = []
+        self._size = 0
+        self._row = row
+
+    def write(self, exchange: Exchange) -> None:
+        """Add a line to the buffer."""
+        line = line_of(exchange, time.time(), time.perf_counter() - exchange.began)
+        if self._size + len(line) > self._BUFFER:
+            self._row.add("headrace_log_lines_lost_total")
+            return
+        self._lines.append(line)
+        self._size += len(line)
+
+    def flush(self) -> None:
+        """Write what is buffered; blocks, so it runs off the loop."""
+        lines, self._lines, self._size = self._lines, [], 0
+        data = b"".join(lines)
+        while data:
+            data = data[os.write(self._fd, data) :]
+
+    def close(self) -> None:
+        """Flush and close."""
+        self.flush()
+        os.close(self._fd)
+
+
+def line_of(exchange: Exchange, now: float, seconds: float) -> bytes:
+    """The access log line. The target carries no token; `subject` is the token's id."""
+    text = (
+        f'{{"time":{now:.3f},"id":"{exchange.request_id}","client":"{_safe(exchange.remote)}",'
+        f'"method":"{_safe(exchange.method)}","target":"{_safe(exchange.logged_target)}",'
+        f'"status":{exchange.status},"bytes":{exchange.sent},"seconds":{seconds:.6f},'
+        f'"cache":"{exchange.handling.value}","reason":"{_safe(exchange.reason)}","token":"{exchange.subject}"}}\n'
+    )
+    return text.encode("ascii", "backslashreplace")
+
+
+def _safe(text: str) -> str:
+    """Text fit for a JSON string: quotes and backslashes escaped, what is not visible ASCII replaced."""
+    if text.isascii() and text.isprintable() and '"' not in text and "\\" not in text:
+        return text
+    return "".join(c if " " <= c <= "~" and c not in '"\\' else f"\\u{min(ord(c), 0xFFFF):04x}" for c in text)

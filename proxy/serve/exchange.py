@@ -1,0 +1,85 @@
+"""One request and its answer, from recognition to accounting."""
+
+import re
+import secrets
+import time
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from aiohttp.web import BaseRequest
+
+from proxy.http import target as targets
+from proxy.http.fields import Fields, single
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+class Handling(StrEnum):
+    """How an answer came about; one word in metric, log and Cache-Status detail."""
+
+    HIT = "hit"
+    STALE = "stale"
+    REVALIDATED = "revalidated"
+    MISS = "miss"
+    COLLAPSED = "collapsed"
+    PASS = "pass"
+    DIRECT = "direct"
+    REFUSED = "refused"
+    ERROR = "error"
+
+
+@dataclass(slots=True)
+class Exchange:
+    """What was asked, and what became of it. `seconds` run from `began`, a monotonic time."""
+
+    request: BaseRequest
+    method: str
+    target: str
+    fields: Fields
+    remote: str
+    request_id: str
+    began: float = field(default_factory=time.perf_counter)
+    path: str = ""
+    query: str = ""
+    logged_target: str = ""
+    """The target without what must not be logged (a token)."""
+    subject: str = ""
+    """Whose token it was: the token's id, never the token."""
+    handling: Handling = Handling.ERROR
+    reason: str = ""
+    """Why it was refused or failed."""
+    status: int = 0
+    sent: int = 0
+    """Body bytes handed to the connection."""
+    head_sent: bool = False
+
+
+def recognise(request: BaseRequest) -> Exchange:
+    """The exchange of a request that aiohttp has parsed; its target is not looked at yet."""
+    fields = tuple((_text(name), _text(value)) for name, value in request.raw_headers)
+    return Exchange(
+        request=request,
+        method=request.method,
+        target=request.raw_path,
+        fields=fields,
+        remote=request.remote or "",
+        request_id=request_id(single(fields, "X-Request-ID")),
+    )
+
+
+def check_target(exchange: Exchange) -> None:
+    """Split the target; BadRequest unless it is in origin form."""
+    exchange.path, exchange.query = targets.check(exchange.target)
+
+
+def request_id(stated: str | None) -> str:
+    """The caller's id when it is 1-64 of `[A-Za-z0-9._-]`, else a new one (T-035)."""
+    return stated if stated and _REQUEST_ID.fullmatch(stated) else secrets.token_hex(8)
+
+
+def _text(raw: bytes) -> str:
+    """Field bytes as text that is written back as the same bytes where they are UTF-8."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")

@@ -1,0 +1,215 @@
+"""The request, step by step:
+
+recognise   a plain HTTP request in origin form                     exchange
+admit       may it pass, and as what: the tier decides              tier
+key         what its answer is stored under                         rules.key
+look up     memory, index, directory                                store
+decide      fresh, stale but usable, to revalidate, missing         rules.reuse
+fill        ask upstream once for all who wait                      fill
+deliver     all, a part, 304, 412, 416                              deliver
+account     count it, log it                                        account
+"""
+
+import asyncio
+from typing import assert_never
+
+from aiohttp.web import BaseRequest, StreamResponse
+
+from kit import log
+from kit.clock import Clock
+from kit.errors import HeadraceError, Overloaded, Refused, Side, UpstreamFailed
+from proxy.fill.filler import Filler
+from proxy.fill.flight import NotShared, Outcome, Question, Revalidated, Shared, StaleOnError
+from proxy.http import cache_status
+from proxy.http.cache_status import Forward
+from proxy.http.fields import Fields, combined, end_to_end, without
+from proxy.rules.freshness import age, freshness
+from proxy.rules.key import cache_key
+from proxy.rules.meta import Meta
+from proxy.rules.reuse import Fresh, Miss, Revalidate, StaleWhileRevalidate, decide
+from proxy.serve import deliver
+from proxy.serve.account import Account
+from proxy.serve.exchange import Exchange, Handling, check_target, recognise
+from proxy.serve.passing import Passer
+from proxy.serve.tier import Direct, Passage, Tier
+from proxy.serve.wire import Answer, Sent, cut
+from proxy.store.bodies import Body
+from proxy.store.store import Store, Stored
+
+_CONDITIONAL = ("If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range", "Range")
+REFUSAL = b'{"error":"refused"}\n'
+"""The one body of every refusal (contracts.md)."""
+
+
+class Pipeline:
+    """The engine of one worker. Call it with an aiohttp request; it writes the answer."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        tier: Tier,
+        store: Store,
+        filler: Filler,
+        passer: Passer,
+        account: Account,
+        clock: Clock,
+        authority: str,
+        send_timeout_s: float,
+    ) -> None:
+        self._name, self._tier, self._store, self._filler = name, tier, store, filler
+        self._passer, self._account, self._clock = passer, account, clock
+        self._authority, self._send_timeout_s = authority, send_timeout_s
+
+    async def __call__(self, request: BaseRequest) -> StreamResponse:
+        """Answer one request; every way out is accounted for."""
+        exchange = recognise(request)
+        exchange.logged_target = self._tier.logged(exchange.target[:1024])
+        answer = Answer(exchange, now=self._clock.wall(), send_timeout_s=self._send_timeout_s)
+        try:
+            return await self._answer(exchange, answer)
+        except HeadraceError as error:
+            exchange.reason = exchange.reason or str(error)
+            if exchange.head_sent:
+                raise cut(request) from None
+            return await self._refuse(exchange, answer, error)
+        except TimeoutError:
+            exchange.reason = "viewer too slow"
+            raise cut(request) from None
+        except (ConnectionError, asyncio.CancelledError):
+            exchange.reason = exchange.reason or "viewer left"
+            raise
+        except Exception as error:
+            log.get("serve").error("request failed", id=exchange.request_id, error=repr(error), exc_info=True)
+            exchange.reason = "internal"
+            if exchange.head_sent:
+                raise cut(request) from None
+            return await self._refuse(exchange, answer, Overloaded("internal"))
+        finally:
+            self._account.close(exchange)
+
+    async def _answer(self, exchange: Exchange, answer: Answer) -> Sent:
+        check_target(exchange)
+        passage = self._tier.admit(exchange, self._clock.wall())
+        if isinstance(passage, Direct):
+            exchange.handling = Handling.DIRECT
+            return await self._direct(exchange, answer, passage)
+        exchange.subject = passage.subject
+        key = cache_key(self._authority, passage.target)
+        if exchange.method not in ("GET", "HEAD"):
+            return await self._passer.pass_on(exchange, answer, passage, key, Forward.METHOD)
+        stored = await self._store.lookup(key, self._clock.wall())
+        return await self._serve(exchange, answer, passage, key, stored)
+
+    async def _serve(
+        self, exchange: Exchange, answer: Answer, passage: Passage, key: str, stored: Stored | None
+    ) -> Sent:
+        """Decide, and act on the decision."""
+        decision = decide(stored.meta if stored else None, exchange.fields, self._clock.wall())
+        match decision:
+            case Fresh(_, ttl):
+                assert stored is not None
+                exchange.handling = Handling.HIT
+                return await self._hit(exchange, answer, stored, cache_status.hit(self._name, ttl))
+            case StaleWhileRevalidate(_, ttl, refresh):
+                assert stored is not None
+                exchange.handling = Handling.STALE
+                question = self._question(exchange, passage, key)
+                self._filler.refresh(question, stored, refresh)
+                return await self._hit(exchange, answer, stored, cache_status.hit(self._name, ttl))
+            case Revalidate():
+                return await self._fill(exchange, answer, passage, key, stored, decision)
+            case Miss():
+                if exchange.method == "HEAD":  # a head alone is not worth fetching a body for
+                    return await self._passer.pass_on(exchange, answer, passage, key, Forward.URI_MISS)
+                return await self._fill(exchange, answer, passage, key, None, decision)
+            case _:
+                assert_never(decision)
+
+    async def _fill(
+        self,
+        exchange: Exchange,
+        answer: Answer,
+        passage: Passage,
+        key: str,
+        stored: Stored | None,
+        why: Revalidate | Miss,
+    ) -> Sent:
+        question = self._question(exchange, passage, key)
+        outcome, collapsed = await self._filler.fill(question, stored, why if isinstance(why, Revalidate) else None)
+        forward = Forward.STALE if isinstance(why, Revalidate) else Forward.VARY_MISS if why.vary else Forward.URI_MISS
+        return await self._deliver_outcome(exchange, answer, outcome, forward, collapsed)
+
+    async def _deliver_outcome(
+        self, exchange: Exchange, answer: Answer, outcome: Outcome, forward: Forward, collapsed: bool
+    ) -> Sent:
+        match outcome:
+            case Shared():
+                exchange.handling = Handling.COLLAPSED if collapsed else Handling.MISS
+                ours = cache_status.forwarded(
+                    self._name, forward, status=outcome.upstream_status, stored=True, collapsed=collapsed
+                )
+                theirs = outcome.upstream_cache_status
+                member = f"{theirs}, {ours}" if theirs else ours
+                return await self._deliver(exchange, answer, outcome.meta, outcome.body, member)
+            case Revalidated(stored):
+                exchange.handling = Handling.REVALIDATED
+                ours = cache_status.forwarded(self._name, forward, status=304, collapsed=collapsed)
+                return await self._deliver(exchange, answer, stored.meta, stored.body, ours)
+            case StaleOnError(stored, error):
+                exchange.handling, exchange.reason = Handling.STALE, error
+                left = freshness(stored.meta).lifetime - age(stored.meta, self._clock.wall())
+                return await self._hit(exchange, answer, stored, cache_status.hit(self._name, left, detail="error"))
+            case NotShared(response, reason):
+                ours = cache_status.forwarded(self._name, forward, status=response.status, detail=str(reason))
+                return await self._passer.relay(exchange, answer, response, ours)
+            case _:
+                assert_never(outcome)
+
+    async def _hit(self, exchange: Exchange, answer: Answer, stored: Stored, member: str) -> Sent:
+        return await self._deliver(exchange, answer, stored.meta, stored.body, member)
+
+    async def _deliver(self, exchange: Exchange, answer: Answer, meta: Meta, body: Body, member: str) -> Sent:
+        stated = int(age(meta, self._clock.wall()))
+        fields = without(meta.fields, ("Age",))
+        made = deliver.plan(meta.status, fields, meta.validators, body.length, exchange.method, exchange.fields)
+        extra = (("Age", str(stated)), ("Cache-Status", member), *self._common(exchange))
+        try:
+            return await deliver.send(answer, made, body, exchange.method, extra)
+        except OSError as error:
+            if isinstance(error, ConnectionError | TimeoutError):
+                raise
+            self._store.disk_error("read", error)
+            self._store.forget(meta.key)
+            raise UpstreamFailed("the cache's disk failed during a read") from None
+
+    def _question(self, exchange: Exchange, passage: Passage, key: str) -> Question:
+        kept = self._tier.forwarded(without(end_to_end(exchange.fields), _CONDITIONAL))
+        via = combined(kept, "Via")
+        ours = f"1.1 {self._name}"
+        fields = without(kept, ("Via", "X-Request-ID"))
+        added = (("Via", f"{via}, {ours}" if via else ours), ("X-Request-ID", exchange.request_id))
+        return Question(key, passage.target, fields + added)
+
+    async def _direct(self, exchange: Exchange, answer: Answer, direct: Direct) -> Sent:
+        await answer.begin(direct.status, direct.fields + self._common(exchange), len(direct.body))
+        if exchange.method != "HEAD" and direct.body:
+            await answer.send(direct.body)
+        return await answer.end()
+
+    async def _refuse(self, exchange: Exchange, answer: Answer, error: HeadraceError) -> Sent:
+        """The one place that renders errors: refusals are constant, others name their kind."""
+        refused = isinstance(error, Refused)
+        exchange.handling = Handling.REFUSED if error.side is Side.VIEWER else Handling.ERROR
+        body = REFUSAL if refused else b'{"error":"%b"}\n' % error.kind.encode()
+        fields: Fields = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
+        if error.retry:
+            fields += (("Retry-After", "1"),)
+        unread = exchange.request.body_exists
+        await answer.begin(error.status, fields + self._common(exchange), len(body), close=unread)
+        if exchange.method != "HEAD":
+            await answer.send(body)
+        return await answer.end()
+
+    def _common(self, exchange: Exchange) -> Fields:
+        return (("X-Request-ID", exchange.request_id), *self._tier.answer_fields)

@@ -1,0 +1,46 @@
+"""What an edge or a shield tells the engine: who may pass, under which target, and what is added on the way."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from proxy.http.fields import Fields
+from proxy.serve.exchange import Exchange
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """The request may go on as `target` (origin form, without token). `subject` is for the log."""
+
+    target: str
+    subject: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Direct:
+    """The tier answers by itself (a CORS preflight)."""
+
+    status: int
+    fields: Fields
+    body: bytes = b""
+
+
+class Tier(Protocol):
+    """One tier's rules; all methods are quick and do no I/O."""
+
+    answer_fields: Fields
+    """Fields that every answer carries (CORS)."""
+
+    reasons: tuple[str, ...]
+    """The closed set of words for why a request was refused."""
+
+    def logged(self, target: str) -> str:
+        """The target as the log may have it: without secrets."""
+        ...
+
+    def admit(self, exchange: Exchange, now: float) -> Passage | Direct:
+        """Whether this request may pass at `now` (wall clock). Raises kit.errors.Refused or BadRequest."""
+        ...
+
+    def forwarded(self, fields: Fields) -> Fields:
+        """Of a request's end-to-end fields, those that go upstream."""
+        ...

@@ -1,0 +1,103 @@
+"""Writing an answer: head as bytes, body with a deadline a piece, cut when it cannot be finished.
+
+aiohttp's own response adds fields that a proxy must not invent (Server, Content-Type), so the head is written here,
+through the request's public writer.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+
+from aiohttp import web
+from aiohttp.web import BaseRequest
+
+from proxy.http import dates
+from proxy.http.fields import Fields, values
+from proxy.serve.exchange import Exchange
+
+_REASONS = {status.value: status.phrase for status in HTTPStatus}
+_BODILESS = frozenset({204, 304})
+
+
+class Sent(web.StreamResponse):
+    """What the handler gives back to aiohttp: the answer is on the wire already."""
+
+    def __init__(self, keep_alive: bool) -> None:
+        super().__init__()
+        self._stays = keep_alive
+
+    async def prepare(self, request: BaseRequest) -> None:
+        """Nothing is left to prepare."""
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Nothing is left to write."""
+
+    @property
+    def keep_alive(self) -> bool:
+        """Whether the connection stays open."""
+        return self._stays
+
+
+class Cut(ConnectionError):
+    """The body could not be finished: the connection must end so that the viewer sees it."""
+
+
+class Answer:
+    """One answer on its way. `begin` once, `send` any number of times, `end` once; or `cut`."""
+
+    def __init__(self, exchange: Exchange, *, now: float, send_timeout_s: float) -> None:
+        self._exchange, self._now, self._timeout_s = exchange, now, send_timeout_s
+        self._chunked = False
+        self._closing = not exchange.request.keep_alive
+
+    async def begin(self, status: int, fields: Fields, length: int | None, *, close: bool = False) -> None:
+        """Write the head. `length` None: the body's end is not known yet (chunked, or until close for HTTP/1.0)."""
+        exchange = self._exchange
+        bodiless = exchange.method == "HEAD" or status in _BODILESS
+        self._chunked = length is None and not bodiless and exchange.request.version >= (1, 1)
+        self._closing |= close or (length is None and not bodiless and not self._chunked)
+        exchange.status = status
+        exchange.head_sent = True
+        await self._write(head(status, fields, length, self._now, chunked=self._chunked, close=self._closing))
+
+    async def send(self, piece: bytes) -> None:
+        """Body bytes. TimeoutError when the viewer takes none for too long, ConnectionError when it left."""
+        self._exchange.sent += len(piece)
+        await self._write(b"%x\r\n%b\r\n" % (len(piece), piece) if self._chunked else piece)
+
+    async def body(self, pieces: AsyncIterator[bytes]) -> None:
+        """Send all pieces."""
+        async for piece in pieces:
+            await self.send(piece)
+
+    async def end(self) -> Sent:
+        """The answer is complete."""
+        if self._chunked:
+            await self._write(b"0\r\n\r\n")
+        return Sent(not self._closing)
+
+    async def _write(self, data: bytes) -> None:
+        async with asyncio.timeout(self._timeout_s):
+            await self._exchange.request.writer.write(data)
+
+
+def cut(request: BaseRequest) -> Cut:
+    """End the connection with what was written so far: a viewer must never take a part for the whole."""
+    if request.transport is not None:
+        request.transport.close()
+    return Cut("answer cut")
+
+
+def head(status: int, fields: Fields, length: int | None, now: float, *, chunked: bool, close: bool) -> bytes:
+    """Status line and fields as bytes."""
+    lines = [f"HTTP/1.1 {status} {_REASONS.get(status, '')}"]
+    lines += [f"{name}: {value}" for name, value in fields]
+    if not values(fields, "Date"):
+        lines.append(f"Date: {dates.render(now)}")
+    if chunked:
+        lines.append("Transfer-Encoding: chunked")
+    elif length is not None and status not in _BODILESS:
+        lines.append(f"Content-Length: {length}")
+    if close:
+        lines.append("Connection: close")
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("utf-8", "surrogateescape")

@@ -1,0 +1,48 @@
+"""Open files of stored answers: opened once, shared by readers, closed when evicted and no reader has them any more."""
+
+import os
+from collections import OrderedDict
+from pathlib import Path
+
+
+class Lease:
+    """An open descriptor. It is closed with the last reference to this object, so a reader that holds the lease can
+    never find another file under the number."""
+
+    __slots__ = ("fd",)
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+
+    def __del__(self) -> None:
+        os.close(self.fd)
+
+
+class Descriptors:
+    """At most `limit` files kept open for the next reader, least recently used let go first."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._open: OrderedDict[Path, Lease] = OrderedDict()
+
+    def get(self, path: Path) -> Lease | None:
+        """The lease of a file that is open already."""
+        lease = self._open.get(path)
+        if lease:
+            self._open.move_to_end(path)
+        return lease
+
+    def add(self, path: Path, lease: Lease) -> None:
+        """Keep `lease`, instead of an older one of the same path."""
+        self._open[path] = lease
+        self._open.move_to_end(path)
+        while len(self._open) > self._limit:
+            self._open.popitem(last=False)
+
+    def drop(self, path: Path) -> None:
+        """Let go of a file."""
+        self._open.pop(path, None)
+
+    def close(self) -> None:
+        """Let go of all."""
+        self._open.clear()

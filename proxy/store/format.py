@@ -1,0 +1,128 @@
+"""The file of a stored answer: fixed head, metadata, body.
+
+    0   magic "HRC1", flags, sizes and checksums (64 bytes, big endian)
+    64  metadata as JSON, checked by its own CRC-32, in a block with room to be rewritten after a 304
+    n   body, checked by SHA-256
+
+The body's length and digest are written last, with the COMPLETE flag: a file without it is never served.
+"""
+
+import struct
+import zlib
+from dataclasses import dataclass
+
+import orjson
+
+from proxy.rules.meta import Meta
+
+_HEAD = struct.Struct(">4sHHIIIQ32s4x")
+_MAGIC = b"HRC1"
+_COMPLETE = 1
+_SLACK = 512
+_ALIGN = 512
+HEAD_SIZE = _HEAD.size
+READ_FIRST = 8192
+"""Reading this much at once nearly always gets head and metadata."""
+
+
+class Foreign(Exception):
+    """Not a whole, genuine file of ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where things lie in one file."""
+
+    meta_length: int
+    meta_crc: int
+    body_offset: int
+    body_length: int
+    digest: bytes
+    complete: bool
+
+
+def head_block(meta: Meta) -> tuple[bytes, int]:
+    """The bytes before the body of a file not yet complete, and the body's offset."""
+    blob = _encode(meta)
+    offset = -(-(HEAD_SIZE + len(blob) + _SLACK) // _ALIGN) * _ALIGN
+    return _pack(Layout(len(blob), zlib.crc32(blob), offset, 0, b"", False), blob), offset
+
+
+def finished(block: bytes, body_length: int, digest: bytes) -> bytes:
+    """The head of a complete file, given the block it began with."""
+    layout = _unpack(block)
+    return _pack(Layout(layout.meta_length, layout.meta_crc, layout.body_offset, body_length, digest, True), b"")[
+        :HEAD_SIZE
+    ]
+
+
+def rewritten(layout: Layout, meta: Meta) -> bytes | None:
+    """Head and metadata to write over those of a complete file; None when the new metadata does not fit."""
+    blob = _encode(meta)
+    if HEAD_SIZE + len(blob) > layout.body_offset:
+        return None
+    changed = Layout(
+        len(blob), zlib.crc32(blob), layout.body_offset, layout.body_length, layout.digest, layout.complete
+    )
+    return _pack(changed, blob)
+
+
+def parse(block: bytes, file_size: int, key: str) -> tuple[Layout, Meta]:
+    """Head and metadata of a file whose first bytes are `block`; Foreign unless it is whole and for `key`."""
+    layout = _unpack(block)
+    blob = block[HEAD_SIZE : HEAD_SIZE + layout.meta_length]
+    if not layout.complete or file_size != layout.body_offset + layout.body_length:
+        raise Foreign("incomplete")
+    if len(blob) != layout.meta_length or zlib.crc32(blob) != layout.meta_crc:
+        raise Foreign("torn metadata")
+    meta = _decode(blob)
+    if meta.key != key:
+        raise Foreign("another key")
+    return layout, meta
+
+
+def needed(block: bytes) -> int:
+    """How many bytes of the file `parse` wants."""
+    return HEAD_SIZE + _unpack(block).meta_length
+
+
+def _pack(layout: Layout, blob: bytes) -> bytes:
+    flags = _COMPLETE if layout.complete else 0
+    head = _HEAD.pack(
+        _MAGIC,
+        flags,
+        0,
+        layout.meta_length,
+        layout.meta_crc,
+        layout.body_offset,
+        layout.body_length,
+        layout.digest.ljust(32, b"\0"),
+    )
+    return (head + blob).ljust(layout.body_offset, b"\0")
+
+
+def _unpack(block: bytes) -> Layout:
+    if len(block) < HEAD_SIZE:
+        raise Foreign("too short")
+    magic, flags, _, meta_length, crc, offset, length, digest = _HEAD.unpack_from(block)
+    if magic != _MAGIC or offset > 2**24 or meta_length > offset:
+        raise Foreign("not a cache file")
+    return Layout(meta_length, crc, offset, length, digest, bool(flags & _COMPLETE))
+
+
+def _encode(meta: Meta) -> bytes:
+    return orjson.dumps(
+        [meta.key, meta.status, meta.fields, meta.request_time, meta.response_time, meta.vary],
+    )
+
+
+def _decode(blob: bytes) -> Meta:
+    try:
+        key, status, fields, request_time, response_time, vary = orjson.loads(blob)
+        return Meta(key, status, _pairs(fields), request_time, response_time, _pairs(vary))
+    except (ValueError, TypeError) as error:
+        raise Foreign(f"metadata: {error}") from None
+
+
+def _pairs(rows: list[list[str]]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, value) for name, value in rows)

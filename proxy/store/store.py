@@ -1,0 +1,214 @@
+"""The store of one worker: an index over the directory that all workers of the node share."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from kit import log
+from kit.metrics import Family, Row
+from proxy.rules.meta import Meta
+from proxy.store import disk
+from proxy.store.bodies import FileBody, MemoryBody
+from proxy.store.descriptors import Descriptors, Lease
+from proxy.store.disk import Found
+from proxy.store.format import Layout
+
+T = TypeVar("T")
+
+_ENTRIES = 50_000
+_DESCRIPTORS = 256
+_TOUCH_EVERY_S = 60.0
+
+METRICS = (
+    Family("headrace_store_disk_bytes", "Bytes of complete files in the cache directory", "gauge"),
+    Family("headrace_store_memory_bytes", "Bytes of bodies in memory", "gauge"),
+    Family("headrace_store_entries", "Answers in the workers' indexes", "gauge"),
+    Family("headrace_store_errors_total", "Failed disk operations; each was served as a miss"),
+    Family("headrace_invalidations_total", "Answers removed because something changed them (RFC 9111 4.4)"),
+    Family("headrace_store_evictions_total", "Files removed to stay within the bytes allowed"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What one worker may use: bytes on disk (of the node), bytes in memory (its share), largest body in memory."""
+
+    disk: int
+    memory: int
+    memory_object: int
+
+
+@dataclass(frozen=True, slots=True)
+class NodeCounts:
+    """What this worker must know of the others."""
+
+    disk_used: Callable[[], int]
+    """Bytes of complete files."""
+    epoch: Callable[[], int]
+    """How many invalidations there were."""
+
+
+@dataclass(slots=True)
+class Entry:
+    """A stored answer as the index has it. `body` is there when it is small; `layout` when it has a file."""
+
+    meta: Meta
+    path: Path
+    body: MemoryBody | None
+    layout: Layout | None
+    touched: float
+    epoch: int
+    """The node's count of invalidations when this was found; after another one it must be found again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A stored answer, ready to be served."""
+
+    meta: Meta
+    body: MemoryBody | FileBody
+    entry: Entry
+
+
+class Store:
+    """Look up, keep, freshen, forget. Errors of the disk are counted and mean a miss."""
+
+    def __init__(self, directory: Path, bounds: Bounds, row: Row, node: NodeCounts) -> None:
+        """`row` counts for this worker, `node` reads the counts of all."""
+        self.directory, self.bounds = directory, bounds
+        self._row, self._node = row, node
+        self._index: OrderedDict[str, Entry] = OrderedDict()
+        self._descriptors = Descriptors(_DESCRIPTORS)
+        self._memory = 0
+
+    async def lookup(self, key: str, now: float) -> Stored | None:
+        """What is stored under `key`: from memory, from the index, or found in the directory."""
+        entry = self._index.get(key)
+        if entry is None or entry.epoch != self._node.epoch():
+            return await self._found(key, now)
+        self._index.move_to_end(key)
+        if now - entry.touched > _TOUCH_EVERY_S:
+            entry.touched = now
+            await self.blocking(disk.touch, entry.path)
+        if entry.body is not None:
+            return Stored(entry.meta, entry.body, entry)
+        lease = self._descriptors.get(entry.path)
+        if lease is None or entry.layout is None:
+            return await self._found(key, now)
+        return Stored(entry.meta, FileBody(lease, entry.layout.body_offset, entry.layout.body_length), entry)
+
+    async def _found(self, key: str, now: float) -> Stored | None:
+        """Look in the directory: another worker, or an earlier life of this one, may have stored it."""
+        old, epoch = self._index.get(key), self._node.epoch()
+        try:
+            found = await self.blocking(disk.find, self.directory, key)
+        except OSError as error:
+            self.disk_error("find", error)
+            found = None
+        if found is None:
+            self.forget(key)
+            return None
+        small = found.layout.body_length <= self.bounds.memory_object
+        meta = old.meta if old and old.layout and old.layout.digest == found.layout.digest else found.meta
+        if not small:
+            return self._remember_file(Entry(meta, found.path, None, found.layout, now, epoch), found.lease)
+        data = await self._read_small(found)
+        if data is None:
+            return None
+        return self._remember(Entry(meta, found.path, MemoryBody(data), found.layout, now, epoch))
+
+    async def _read_small(self, found: Found) -> bytes | None:
+        body = FileBody(found.lease, found.layout.body_offset, found.layout.body_length)
+        try:
+            return b"".join([piece async for piece in body.pieces(0, None)])
+        except Exception as error:
+            self.disk_error("read", error)
+            return None
+
+    def keep(self, entry: Entry, lease: Lease | None = None) -> Stored:
+        """Index what was just published: a body in memory, or a file with its open `lease`."""
+        if entry.layout is not None:
+            self._row.add("headrace_store_disk_bytes", amount=entry.layout.body_offset + entry.layout.body_length)
+        return self._remember(entry) if lease is None else self._remember_file(entry, lease)
+
+    async def freshen(self, stored: Stored, meta: Meta) -> Stored:
+        """New metadata after a 304, in memory and, where it fits, in the file."""
+        entry = stored.entry
+        entry.meta = meta
+        if entry.layout is not None:
+            try:
+                found = await self.blocking(disk.find, self.directory, meta.key)
+                if found:
+                    await self.blocking(disk.rewrite, found, meta)
+            except OSError as error:
+                self.disk_error("rewrite", error)
+        return Stored(meta, stored.body, entry)
+
+    def forget(self, key: str) -> None:
+        """Drop an entry from this worker's index; the file stays."""
+        entry = self._index.pop(key, None)
+        if entry:
+            self._let_go(entry)
+
+    async def invalidate(self, key: str) -> None:
+        """Remove the answer for `key` on this node: every worker looks again before it serves what it remembers, and a
+        fill begun before this publishes nothing (RFC 9111 4.4)."""
+        self._row.add("headrace_invalidations_total")
+        self.forget(key)
+        try:
+            await self.blocking(disk.remove, disk.path_of(self.directory, key))
+        except OSError as error:
+            self.disk_error("remove", error)
+
+    def epoch(self) -> int:
+        """How many invalidations this node has seen."""
+        return self._node.epoch()
+
+    def room_for(self, size: int) -> bool:
+        """Whether storing `size` more bytes keeps the node within its disk."""
+        return self._node.disk_used() + size <= self.bounds.disk
+
+    def disk_error(self, what: str, error: Exception) -> None:
+        """Count a failed disk operation; the request goes on as a miss."""
+        self._row.add("headrace_store_errors_total")
+        log.get("store").warning("disk error", operation=what, error=str(error))
+
+    async def blocking(self, work: Callable[..., T], *arguments: object) -> T:
+        """Run file work off the loop."""
+        return await asyncio.get_running_loop().run_in_executor(None, work, *arguments)
+
+    def close(self) -> None:
+        """Close descriptors."""
+        self._descriptors.close()
+        self._index.clear()
+
+    def _remember(self, entry: Entry) -> Stored:
+        assert entry.body is not None
+        self.forget(entry.meta.key)
+        self._index[entry.meta.key] = entry
+        self._memory += entry.body.length
+        self._evict()
+        return Stored(entry.meta, entry.body, entry)
+
+    def _remember_file(self, entry: Entry, lease: Lease) -> Stored:
+        assert entry.layout is not None
+        self.forget(entry.meta.key)
+        self._descriptors.add(entry.path, lease)
+        self._index[entry.meta.key] = entry
+        self._evict()
+        return Stored(entry.meta, FileBody(lease, entry.layout.body_offset, entry.layout.body_length), entry)
+
+    def _evict(self) -> None:
+        """Stay within entries and memory; what has a file can be found again."""
+        while self._index and (len(self._index) > _ENTRIES or self._memory > self.bounds.memory):
+            self._let_go(self._index.popitem(last=False)[1])
+        self._row.set("headrace_store_memory_bytes", self._memory)
+        self._row.set("headrace_store_entries", len(self._index))
+
+    def _let_go(self, entry: Entry) -> None:
+        if entry.body is not None:
+            self._memory -= entry.body.length
+        self._descriptors.drop(entry.path)

@@ -1,0 +1,173 @@
+"""One worker's client towards the next tier.
+
+Bodies stream; nothing is decompressed, redirected or retried behind our back once bytes may have had an effect.
+Failures are UpstreamFailed (it failed or could not be reached) and UpstreamTimeout.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from types import TracebackType
+
+import aiohttp
+from multidict import CIMultiDict
+from yarl import URL
+
+from kit.clock import Clock
+from kit.errors import UpstreamFailed, UpstreamTimeout
+from proxy.http.fields import Fields, combined, end_to_end, members, single, without
+from proxy.upstream.chooser import Chooser
+
+Sign = Callable[[str, str], Fields]
+"""(method, target) -> fields that prove to the next tier who asks."""
+
+_OURS = ("Host", "Content-Length", "Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "Expect")
+_READ = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Manners:
+    """Seconds, and connections of one worker to one server."""
+
+    connect_timeout_s: float
+    head_timeout_s: float
+    read_timeout_s: float
+    connections: int
+    idle_s: float
+
+
+class Response:
+    """An answer's head, and its body to be read once. Close it or read it to the end."""
+
+    def __init__(self, response: aiohttp.ClientResponse, method: str) -> None:
+        self._response = response
+        self.status = response.status
+        raw = tuple((n.decode("latin-1"), v.decode("latin-1")) for n, v in response.raw_headers)
+        chunked = "chunked" in (member.lower() for member in members(combined(raw, "Transfer-Encoding")))
+        self.fields = without(end_to_end(raw), ("Content-Length",)) if chunked else end_to_end(raw)
+        self.has_body = method != "HEAD" and self.status not in (204, 304)
+        self.length = None if chunked else _length(raw)
+        self.delimited = chunked or not self.has_body or self.length is not None
+        """Whether the end of the body can be told from a lost connection (RFC 9112 6.3)."""
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """The body as it comes."""
+        try:
+            async for piece in self._response.content.iter_any():
+                yield piece
+        except (aiohttp.ClientError, asyncio.IncompleteReadError, ConnectionError) as error:
+            raise UpstreamFailed(f"upstream broke off: {type(error).__name__}") from None
+        except TimeoutError:
+            raise UpstreamTimeout("upstream fell silent") from None
+
+    def close(self) -> None:
+        """Give up the body; the connection is reused only if it was read to its end."""
+        if self._response.content.at_eof():
+            self._response.release()
+        else:
+            self._response.close()
+
+
+class Client:
+    """Sends requests to the servers of the next tier. An async context manager."""
+
+    def __init__(
+        self, bases: tuple[str, ...], authority: str | None, manners: Manners, clock: Clock, sign: Sign | None = None
+    ) -> None:
+        self._chooser = Chooser(bases)
+        self._authority, self._manners = authority, manners
+        self._clock, self._sign = clock, sign
+        self._session: aiohttp.ClientSession | None = None
+
+    @property
+    def authority(self) -> str:
+        """The authority that requests are for: part of every cache key."""
+        return self._authority or URL(self._chooser.bases[0]).authority
+
+    async def __aenter__(self) -> "Client":
+        manners = self._manners
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=0, limit_per_host=manners.connections, keepalive_timeout=manners.idle_s, ttl_dns_cache=30
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(sock_connect=manners.connect_timeout_s, sock_read=manners.read_timeout_s),
+            auto_decompress=False,
+            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+            read_bufsize=_READ,
+            max_line_size=16_384,
+            max_field_size=16_384,
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session:
+            await self._session.close()
+
+    async def send(
+        self,
+        method: str,
+        target: str,
+        fields: Fields,
+        *,
+        key: str,
+        body: AsyncIterator[bytes] | None = None,
+        length: int | None = None,
+    ) -> Response:
+        """The head of the answer to one request, from the server that `key` ranks first and is not known to be down.
+
+        A server that cannot be connected to is passed over; once one took the request its failure is ours.
+        `length` is the request body's, None for chunked.
+        """
+        failure = UpstreamFailed("no upstream")
+        for base in self._chooser.order(key, self._clock.monotonic()):
+            try:
+                return await self._send_to(base, method, target, fields, body, length)
+            except _CannotConnect as error:
+                self._chooser.failed(base, self._clock.monotonic())
+                failure = UpstreamFailed(str(error))
+        raise failure
+
+    async def _send_to(
+        self,
+        base: str,
+        method: str,
+        target: str,
+        fields: Fields,
+        body: AsyncIterator[bytes] | None,
+        length: int | None,
+    ) -> Response:
+        assert self._session is not None
+        headers = CIMultiDict(without(fields, _OURS))
+        headers["Host"] = self._authority or URL(base).authority
+        headers.extend(self._sign(method, target) if self._sign else ())
+        if body is not None and length is not None:
+            headers["Content-Length"] = str(length)
+        try:
+            async with asyncio.timeout(None if body else self._manners.head_timeout_s):
+                response = await self._session.request(
+                    method, URL(base + target, encoded=True), headers=headers, data=body, allow_redirects=False
+                )
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            raise _CannotConnect(f"cannot connect to upstream: {type(error).__name__}") from None
+        except TimeoutError:
+            raise UpstreamTimeout("upstream sent no answer in time") from None
+        except (aiohttp.ClientError, ConnectionError, ValueError) as error:
+            raise UpstreamFailed(f"upstream failed: {type(error).__name__}") from None
+        self._chooser.worked(base)
+        return Response(response, method)
+
+
+class _CannotConnect(Exception):
+    """Nothing was sent: another server may be tried whatever the method."""
+
+
+def _length(fields: Fields) -> int | None:
+    """Content-Length, where it is one valid number (RFC 9112 6.3)."""
+    value = single(fields, "Content-Length")
+    with contextlib.suppress(ValueError):
+        return int(value) if value is not None and value.isascii() and value.isdigit() else None
+    return None

@@ -1,0 +1,40 @@
+"""Admission at a shield: whoever finds it gets nothing without a node credential (contracts.md)."""
+
+from control.contract.credential import Credential
+from origin.contract.headers import NODE
+from proxy.http import target as targets
+from proxy.http.fields import Fields, single
+from proxy.serve.exchange import Exchange
+from proxy.serve.tier import Direct, Passage
+
+_FORWARDED = frozenset({"accept", "accept-encoding", "traceparent", "tracestate"})
+_REASON = "node_credential"
+
+
+class ShieldTier:
+    """Admits edges that sign their requests. See proxy.serve.tier.Tier."""
+
+    answer_fields: Fields = ()
+    reasons: tuple[str, ...] = (_REASON,)
+
+    def __init__(self, credential: Credential) -> None:
+        self._credential = credential
+
+    def logged(self, target: str) -> str:
+        """See Tier."""
+        return target
+
+    def admit(self, exchange: Exchange, now: float) -> Passage | Direct:
+        """See Tier."""
+        exchange.reason = _REASON
+        value = single(exchange.fields, NODE)
+        node_id = self._credential.check(value, method=exchange.method, target=exchange.target, now=now)
+        exchange.reason = ""
+        targets.check_plain(exchange.path)
+        if exchange.method not in ("GET", "HEAD"):
+            return Direct(405, (("Allow", "GET, HEAD"),))
+        return Passage(exchange.target, subject=node_id)
+
+    def forwarded(self, fields: Fields) -> Fields:
+        """See Tier."""
+        return tuple((name, value) for name, value in fields if name.lower() in _FORWARDED)

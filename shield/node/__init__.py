@@ -1,0 +1,1 @@
+"""The shield's processes: main (supervisor, heartbeats) and worker (serving)."""

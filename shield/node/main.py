@@ -1,0 +1,46 @@
+"""The supervisor of a shield."""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+from configs.schema.node import ShieldSettings
+from control.node.embed import Gauges, Standing, describer, reporting
+from kit.clock import SystemClock
+from kit.errors import SettingsError
+from proxy.host.supervisor import Facts, run
+from shield.node import worker
+
+
+async def main(settings: ShieldSettings, ready_file: Path | None = None) -> None:
+    """Run a shield until SIGTERM. SettingsError when something that it needs is missing or unreadable."""
+    try:
+        tier = worker.role(settings).tier
+    except (OSError, ValueError) as error:
+        raise SettingsError(str(error)) from None
+    labels = {"shield": settings.identity.id if settings.identity else settings.name}
+
+    @contextlib.asynccontextmanager
+    async def embed(facts: Facts) -> AsyncIterator[Callable[[], dict[str, Any]]]:
+        standing = Standing(
+            role="shield",
+            url=facts.url,
+            region=settings.region,
+            cores=settings.workers,
+            connections=settings.limits.connections * settings.workers,
+            capacity_mbps=1000,
+            reserve=False,
+            started=facts.started,
+        )
+        gauges = Gauges(
+            pids=facts.pids,
+            connections=lambda: facts.board.total("headrace_connections"),
+            sent_bytes=lambda: facts.board.total("headrace_sent_bytes_total"),
+            cache_dir=settings.store.cache_dir,
+        )
+        describe = describer(standing, gauges, SystemClock())
+        async with reporting(settings.identity, "shield", describe, SystemClock()) as health:
+            yield lambda: {"region": settings.region, **health()}
+
+    await run(settings, "shield.node.worker", tier.reasons, labels, embed, ready_file)

@@ -1,0 +1,31 @@
+"""One worker of a shield. Started by the supervisor as `python -m shield.node.worker`."""
+
+import sys
+
+from configs.schema.node import ShieldSettings
+from control.contract.credential import Credential
+from kit.clock import SystemClock
+from kit.workers import begin
+from origin.contract.headers import NODE
+from proxy.host.worker import Role, run
+from shield.guard.tier import ShieldTier
+
+
+def role(settings: ShieldSettings) -> Role:
+    """What makes this node a shield. ValueError or OSError when the credential cannot be read."""
+    if settings.identity is None:
+        raise ValueError("`identity` is needed: a shield serves only nodes that it can check")
+    credential, clock = Credential.load(settings.identity.credential), SystemClock()
+    return Role(
+        ShieldTier(credential),
+        settings.origins,
+        sign=lambda method, target: (
+            (NODE, credential.sign("origin", method=method, target=target, now=clock.wall())),
+        ),
+    )
+
+
+if __name__ == "__main__":
+    told = begin(sys.argv[1:])
+    settings = ShieldSettings.model_validate(told.payload["settings"])
+    run(told, settings, role(settings))
