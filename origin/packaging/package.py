@@ -31,7 +31,7 @@ class Plan:
 
 async def package(plan: Plan, out: Path) -> hls.Title:
     """Segments and manifests of `plan` into the empty folder `out`. ToolFailed, or ValueError for senseless bytes."""
-    await check(packager.command(plan.tracks, out, plan.segment_s), Bounds(wall_s=1800))
+    await check(packager.command(plan.tracks, out, plan.segment_s), Bounds(wall_s=1800), cwd=out)
     return await asyncio.to_thread(_finish, plan, out)
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from fractions import Fraction
+from os.path import relpath
 from pathlib import Path
 
 from origin.packaging.media import Kind
@@ -22,10 +23,8 @@ class Track:
 
 
 def command(tracks: list[Track], out: Path, segment_s: Fraction) -> list[str]:
-    """The packager's argument list. Paths go through its own `key=value,key=value` grammar and may hold no comma."""
-    for each in (out, *(track.file for track in tracks)):
-        if "," in str(each) or "=" in str(each):
-            raise ValueError(f"the packager cannot take a path with a comma or an equals sign: {each}")
+    """The packager's argument list, to be run in `out`: every path is relative, because its grammar of commas and
+    equals signs could not hold any path."""
     seconds = f"{float(segment_s):.9f}"
     return [
         tools.PACKAGER, "--quiet", *(_stream(each, out) for each in tracks),
@@ -34,10 +33,9 @@ def command(tracks: list[Track], out: Path, segment_s: Fraction) -> list[str]:
 
 
 def _stream(track: Track, out: Path) -> str:
-    folder = out / track.name
     plain = track.kind == "text" and not track.wvtt
-    parts = [f"in={track.file}", f"stream={track.kind}"]
-    parts += [] if plain else [f"init_segment={folder}/init.mp4"]
-    parts += [f"segment_template={folder}/$Number%05d$.{'vtt' if plain else 'm4s'}"]
+    parts = [f"in={relpath(track.file, out)}", f"stream={track.kind}"]
+    parts += [] if plain else [f"init_segment={track.name}/init.mp4"]
+    parts += [f"segment_template={track.name}/$Number%05d$.{'vtt' if plain else 'm4s'}"]
     parts += ["format=webvtt" if plain else "format=mp4"] if track.kind == "text" else []
     return ",".join(parts)

@@ -49,13 +49,15 @@ class ToolFailed(HeadraceError):
     kind = "tool_failed"
 
 
-async def run(command: Sequence[str], bounds: Bounds, *, on_line: Line | None = None) -> Finished:
-    """Run `command` to its end.
+async def run(
+    command: Sequence[str], bounds: Bounds, *, on_line: Line | None = None, cwd: Path | None = None
+) -> Finished:
+    """Run `command` to its end, in the folder `cwd`.
 
     With `on_line`, standard output goes there line by line and is not kept. ToolFailed after `wall_s` or too much
     output. A cancelled caller takes the whole process group with it.
     """
-    async with _started(command, bounds) as process:
+    async with _started(command, bounds, cwd) as process:
         try:
             async with asyncio.timeout(bounds.wall_s):
                 output, errors = await _both(process, bounds, on_line)
@@ -65,21 +67,25 @@ async def run(command: Sequence[str], bounds: Bounds, *, on_line: Line | None = 
     return Finished(code, output, errors)
 
 
-async def check(command: Sequence[str], bounds: Bounds, *, on_line: Line | None = None) -> Finished:
+async def check(
+    command: Sequence[str], bounds: Bounds, *, on_line: Line | None = None, cwd: Path | None = None
+) -> Finished:
     """As `run`, but ToolFailed unless the exit code is 0."""
-    finished = await run(command, bounds, on_line=on_line)
+    finished = await run(command, bounds, on_line=on_line, cwd=cwd)
     if finished.code:
         raise ToolFailed(f"{Path(command[0]).name}: {finished.last_error}")
     return finished
 
 
 @contextlib.asynccontextmanager
-async def _started(command: Sequence[str], bounds: Bounds) -> AsyncIterator[asyncio.subprocess.Process]:
+async def _started(
+    command: Sequence[str], bounds: Bounds, cwd: Path | None
+) -> AsyncIterator[asyncio.subprocess.Process]:
     limits = [str(each) for each in (os.getpid(), bounds.memory, bounds.file_size, bounds.cpu_s)]
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-I", "-S", str(_LAUNCH), *limits, *command,
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        start_new_session=True, limit=LINE_BYTES,
+        start_new_session=True, limit=LINE_BYTES, cwd=cwd,
     )  # fmt: skip
     try:
         yield process
