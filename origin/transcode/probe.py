@@ -81,7 +81,10 @@ async def subtitle(file: Path) -> None:
     size = await _size(file)
     if not 0 < size <= 4 * 2**20:
         raise Unprocessable(f"a subtitle file has 1 byte to 4 MiB, this one {size}")
-    streams = (await _ask(file, "-show_streams", containers=TEXTS)).get("streams")
+    try:
+        streams = (await _ask(file, "-show_streams", containers=TEXTS)).get("streams")
+    except Unprocessable:
+        streams = None
     if not streams or streams[0].get("codec_name") not in TEXT_SUBTITLES:
         raise Unprocessable("the subtitle file is neither WebVTT nor SRT")
 
@@ -142,14 +145,15 @@ async def _ask(file: Path, *what: str, containers: str = CONTAINERS) -> dict[str
             found = orjson.loads(finished.output)
             assert isinstance(found, dict)
             return found
-    raise Unprocessable(_reason(finished.errors))
+    # A tool's own lines hold our paths and addresses.
+    if "moov atom not found" in finished.errors and await asyncio.to_thread(_begins_as_mp4, file):
+        raise Unprocessable("the file is truncated: its index (moov) is missing")
+    raise Unprocessable("the file is not of a format that can be read")
 
 
-def _reason(errors: str) -> str:
-    """One line for a caller; a tool's own lines hold our paths and addresses."""
-    if "moov atom not found" in errors:
-        return "the file is truncated: its index (moov) is missing"
-    return "the file is not of a format that can be read"
+def _begins_as_mp4(file: Path) -> bool:
+    with file.open("rb") as opened:
+        return opened.read(8)[4:] in (b"ftyp", b"mdat", b"free", b"skip", b"wide")
 
 
 async def _reaches_its_end(file: Path, seen: Probe) -> None:
