@@ -1,0 +1,42 @@
+"""Is this process well (`/health`), may it be asked (`/ready`), and its figures (`/metrics`)."""
+
+from collections import Counter
+from dataclasses import asdict
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from control.api.errors import json
+from control.api.service import Service
+
+
+def routes(service: Service) -> list[web.RouteDef]:
+    """The three endpoints, the same on both listeners."""
+
+    async def health(_: web.Request) -> web.Response:
+        return json(_health(service))
+
+    async def ready(_: web.Request) -> web.Response:
+        return json({"ready": True})
+
+    async def metrics(_: web.Request) -> web.Response:
+        text = service.metrics.render(service.registry, service.clock, service.settings.expiry_s)
+        return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    return [web.get("/health", health), web.get("/ready", ready), web.get("/metrics", metrics)]
+
+
+def _health(service: Service) -> dict[str, object]:
+    """Redis away is `degraded`, not down: the last known map goes on answering."""
+    nodes, state, now = service.registry.map(), service.registry.state(), service.clock.monotonic()
+    alive = [node for node in nodes.nodes.values() if node.alive(now, service.settings.expiry_s)]
+    regions = {name: dict(Counter(n.role for n in alive if n.region == name)) for name in service.settings.regions}
+    return {
+        "status": "degraded" if state.redis == "away" else "ok",
+        "process": "control",
+        "registry": {"kind": state.kind, "redis": state.redis, "awayS": state.away_s, "error": state.error},
+        "mapVersion": nodes.version,
+        "regions": regions,
+        "heldNodes": sum(node.held for node in alive),
+        "policy": {key: value for key, value in asdict(service.policy).items() if key != "next"},
+    }

@@ -1,0 +1,37 @@
+"""Control's counters, rendered for Prometheus."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+
+from control.registry.model import Registry
+from kit.clock import Clock
+
+
+class Metrics:
+    """One process's metrics in a registry of their own."""
+
+    def __init__(self) -> None:
+        self._all = CollectorRegistry()
+        self.heartbeats = self._counter("heartbeats", "Heartbeats taken", "role")
+        self.refused = self._counter("refused", "Requests refused, by reason", "reason")
+        self.errors = self._counter("errors", "Requests answered with an error, by its kind", "kind")
+        self.choices = self._counter("choices", "Sessions steered, by the step that found the first candidate", "why")
+        self._nodes = self._gauge("nodes", "Nodes in the map", "region", "role")
+        self._version = self._gauge("map_version", "Version of the map")
+        self._away = self._gauge("redis_away_seconds", "How long Redis has been away; 0 while it answers")
+
+    def render(self, registry: Registry, clock: Clock, expiry_s: float) -> bytes:
+        """The exposition text, with the gauges taken from the map now."""
+        nodes, now = registry.map(), clock.monotonic()
+        self._nodes.clear()
+        for node in nodes.nodes.values():
+            if node.alive(now, expiry_s):
+                self._nodes.labels(node.region, node.role).inc()
+        self._version.set(nodes.version)
+        self._away.set(registry.state().away_s or 0)
+        return generate_latest(self._all)
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"headrace_control_{name}", text, labels, registry=self._all)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(f"headrace_control_{name}", text, labels, registry=self._all)

@@ -1,0 +1,44 @@
+"""Where a session goes: asked by origin when playback starts (CDN-04, CDN-07)."""
+
+from aiohttp import web
+
+from control.api.bodies import RoleRefused, parsed, signed
+from control.api.service import Service
+from control.contract.messages import CHOOSE_PATH, ChooseAnswer, ChooseRequest, Edge
+from control.steering.choose import Candidates, NoEdge, choose
+from kit.errors import Overloaded
+
+
+class NoEdgeLeft(Overloaded):
+    """No edge can take the session; origin sheds it and is never the answer itself (T-020)."""
+
+    kind = "no_edge"
+
+
+def routes(service: Service) -> list[web.RouteDef]:
+    """The steering API."""
+
+    async def answer(request: web.Request) -> web.Response:
+        asker = await signed(request, service)
+        if asker.role != "origin":
+            raise RoleRefused(f"{asker.node_id!r} is {asker.role}; only origin asks for edges")
+        chosen = steer(service, parsed(ChooseRequest, asker.body))
+        return web.Response(body=chosen.encode(), content_type="application/json")
+
+    return [web.post(CHOOSE_PATH, answer)]
+
+
+def steer(service: Service, asked: ChooseRequest) -> ChooseAnswer:
+    """The answer to one question; NoEdgeLeft when there is none."""
+    nodes = service.registry.map()
+    region = service.places.region(asked.client)
+    now = service.clock.monotonic()
+    match choose(nodes, region, asked.content_id, now, service.policy, service.ranks, {}):
+        case Candidates(edges):
+            service.metrics.choices.labels(edges[0].why).inc()
+            return ChooseAnswer(
+                edges=tuple(Edge(id=each.node.id, url=each.node.url) for each in edges), map_version=nodes.version
+            )
+        case NoEdge(why):
+            service.metrics.choices.labels(why).inc()
+            raise NoEdgeLeft(f"no edge for region {region}: {why}")
