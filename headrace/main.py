@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from headrace import nodes, secrets
+from headrace import ingest, installation, nodes, secrets, services
 from kit.errors import HeadraceError, SettingsError
 
 app = typer.Typer(
@@ -15,7 +15,10 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+installation.register(app)
 nodes.register(app)
+services.register(app)
+ingest.register(app)
 app.add_typer(secrets.keys, name="keys")
 app.add_typer(secrets.token, name="token")
 

@@ -59,11 +59,14 @@ class Board:
             os.ftruncate(self.fd, size)
         self._map = mmap.mmap(self.fd, size)
         self._cells = memoryview(self._map).cast("q")
+        self._given: list[memoryview] = []
 
     def row(self, number: int) -> Row:
         """The row of process `number`, from 0."""
         start = number * self._width
-        return Row(self._cells[start : start + self._width], self._columns)
+        cells = self._cells[start : start + self._width]
+        self._given.append(cells)
+        return Row(cells, self._columns)
 
     def total(self, name: str, value: str = "") -> int:
         """A series over all processes."""
@@ -83,6 +86,7 @@ class Board:
 
     def close(self) -> None:
         """Let go of the memory. Rows given out must not be used any more."""
-        self._cells.release()
+        for cells in (*self._given, self._cells):
+            cells.release()
         self._map.close()
         os.close(self.fd)

@@ -64,5 +64,5 @@ def test_every_shipped_profile_loads(name: str) -> None:
 
 
 def test_an_unknown_profile_names_the_known_ones() -> None:
-    with pytest.raises(SettingsError, match="demo, ott"):
+    with pytest.raises(SettingsError, match="demo, ott, smoke"):
         profiles.get("nope")

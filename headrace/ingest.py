@@ -1,0 +1,94 @@
+"""`headrace ingest`: bring a master into a running installation, with progress."""
+
+import asyncio
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from headrace.client import Master, Origin, Rejected, Running
+from headrace.up.show import Show
+from kit.errors import SettingsError
+
+_POLL_S = 0.25
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the root."""
+    app.command("ingest")(ingest)
+
+
+def ingest(
+    file: Annotated[Path, typer.Argument(help="The master: a film file.")],
+    title: Annotated[str | None, typer.Option(help="Title shown to viewers; default: the file's name.")] = None,
+    profile: Annotated[str | None, typer.Option(help="Service profile: ladder and packaging.")] = None,
+    content_id: Annotated[str | None, typer.Option("--id", help="Content id; default: from the title.")] = None,
+    subtitles: Annotated[
+        list[str] | None, typer.Option("--subtitles", help="LANGUAGE=FILE.vtt, as often as there are.")
+    ] = None,
+    wait: Annotated[bool, typer.Option(help="Stay until it is ready.")] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON line on standard output.")] = False,
+    at: Annotated[Path | None, typer.Option(help="The installation's run.json.")] = None,
+) -> None:
+    """Bring a film in: probe, encode every rung, package for HLS and DASH, verify, publish.
+
+    Example: headrace ingest film.mp4 --title "The Film" --profile ott --subtitles en=film.en.vtt
+    """
+    files = [_subtitle(each) for each in subtitles or []]
+    running = Running.read(at)
+    if not file.is_file():
+        raise SettingsError(f"{file}: no such file")
+    master = Master(file, title or file.stem, content_id, tuple(files))
+    result = asyncio.run(_ingest(running, master, profile, wait=wait, quiet=as_json and not sys.stderr.isatty()))
+    if as_json:
+        print(json.dumps(result))
+
+
+async def _ingest(running: Running, master: Master, profile: str | None, *, wait: bool, quiet: bool) -> dict[str, Any]:
+    with Show(quiet=quiet) as show:
+        async with Origin(running.line["origin"], running.token) as origin:
+            step = show.step(master.title)
+            show.update(step, 0.0, "sending")
+            submitted = await origin.ingest(master, profile)
+            if not wait:
+                return {"contentId": submitted["contentId"], "version": submitted["version"], "state": "queued"}
+            name = submitted["contentId"]
+            await follow(origin, name, lambda s: show.update(step, float(s.get("progress") or 0), _note(s)))
+            show.update(step, 1.0, "ready")
+            found = await origin.get(f"/api/v1/titles/{name}")
+    return {
+        "contentId": name,
+        "version": found["version"],
+        "state": found["ingest"]["state"],
+        "hls": found["hls"],
+        "dash": found["dash"],
+        "rungs": [{key: rung[key] for key in ("height", "width", "codec", "kbps")} for rung in found["rungs"]],
+    }
+
+
+async def follow(origin: Origin, content_id: str, progress: Callable[[dict[str, Any]], None]) -> None:
+    """Poll until the newest version is ready; Rejected with the reason when it failed."""
+    while True:
+        state = await origin.get(f"/api/v1/ingest/{content_id}")
+        if state["state"] == "failed":
+            raise Rejected(f"ingest failed: {state['detail']}")
+        progress(state)
+        if state["state"] == "ready":
+            return
+        await asyncio.sleep(_POLL_S)
+
+
+def _note(state: dict[str, Any]) -> str:
+    return f"{state['state']} {state.get('detail') or ''}".strip()
+
+
+def _subtitle(text: str) -> tuple[str, Path]:
+    language, _, name = text.partition("=")
+    if not _LANGUAGE.fullmatch(language) or not Path(name).is_file():
+        raise SettingsError(f"--subtitles {text}: give LANGUAGE=FILE, as en=film.en.vtt")
+    return language, Path(name)

@@ -1,0 +1,66 @@
+"""Commands that run or look after origin and control."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from configs.load import load
+from configs.schema.control import ControlSettings
+from configs.schema.origin import OriginSettings
+from kit import log, service
+
+origin = typer.Typer(help="Origin: serve, worker, migrate, backup, restore.", no_args_is_help=True)
+Config = Annotated[Path, typer.Option(help="TOML file with the settings.")]
+ReadyFile = Annotated[Path | None, typer.Option(help="File that gets one JSON line once it serves.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the root."""
+    app.command("control")(control)
+    app.add_typer(origin, name="origin")
+
+
+def control(config: Config, ready_file: ReadyFile = None) -> None:
+    """Run control: node API and steering on one address, admin API and console on another.
+
+    Example: headrace control --config /etc/headrace/control.toml
+    """
+    from control.main import run
+
+    async def ready(urls: list[str]) -> None:
+        if ready_file:
+            line = json.dumps(dict(zip(("control", "admin"), urls, strict=True)))
+            await asyncio.to_thread(ready_file.write_text, line + "\n")
+
+    settings = load(ControlSettings, file=config, process="control")
+    log.setup("control")
+    service.run(run(settings, ready))
+
+
+@origin.command("serve")
+def serve(config: Config, port_file: ReadyFile = None) -> None:
+    """Run origin's API and its delivery.
+
+    Example: headrace origin serve --config /etc/headrace/origin.toml
+    """
+    from origin.app.main import main
+
+    settings = load(OriginSettings, file=config, process="origin")
+    log.setup("origin")
+    service.run(main(settings, port_file))
+
+
+@origin.command("worker")
+def worker(config: Config) -> None:
+    """Run ingest jobs.
+
+    Example: headrace origin worker --config /etc/headrace/origin.toml
+    """
+    from origin.ingest.worker import run_worker
+
+    settings = load(OriginSettings, file=config, process="origin")
+    log.setup("origin-worker")
+    service.run(run_worker(settings))

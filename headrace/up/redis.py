@@ -1,0 +1,37 @@
+"""A Redis of the installation's own: on a Unix socket, nothing kept on disk (the map is rebuilt by heartbeats)."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from headrace.up.children import Child, Children
+
+MEMORY = "64mb"
+
+
+class OwnRedis:
+    """A redis-server where one is installed; otherwise nothing, and control says that its map is its own."""
+
+    def __init__(self) -> None:
+        self._server = shutil.which("redis-server")
+        # a short path: Unix socket names hold 107 bytes
+        self._directory = Path(tempfile.mkdtemp(prefix="headrace-")) if self._server else None
+
+    @property
+    def url(self) -> str | None:
+        """Where control finds it."""
+        return f"unix://{self._directory}/redis.sock" if self._directory else None
+
+    async def start(self, children: Children, log: Path) -> Child | None:
+        """Start it, if there is one."""
+        if not self._server or not self._directory:
+            return None
+        socket = str(self._directory / "redis.sock")
+        quiet = ["--save", "", "--appendonly", "no", "--maxmemory", MEMORY, "--dir", str(self._directory)]
+        command = [self._server, "--port", "0", "--unixsocket", socket, "--unixsocketperm", "700", *quiet]
+        return await children.start("redis", command, log)
+
+    def close(self) -> None:
+        """Remove its directory."""
+        if self._directory:
+            shutil.rmtree(self._directory, ignore_errors=True)
