@@ -1,15 +1,17 @@
 """The catalog's verbs. Every write is one transaction; every answer is a plain value of models."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, ClassVar
 
 from sqlalchemy import delete, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from kit.clock import Clock, SystemClock
-from kit.errors import BadRequest, Conflict, NotFound
+from kit.errors import BadRequest, Conflict, NotFound, Overloaded
 from origin.catalog import read
 from origin.catalog.engine import WRITE, open_engine
 from origin.catalog.migrate import migrate, migrate_blocking
@@ -23,9 +25,15 @@ from origin.contract.urls import is_id
 __all__ = ["Catalog", "migrate", "migrate_blocking"]
 
 
+class CatalogAway(Overloaded):
+    """The catalog's database cannot be reached, or a lock in it was not to be had in time."""
+
+    kind: ClassVar[str] = "catalog_away"
+
+
 class Catalog:
-    """Titles, versions, rungs and assets in one database. Errors are kit.errors; an unreachable database raises
-    SQLAlchemy's own."""
+    """Titles, versions, rungs and assets in one database. Errors are kit.errors; CatalogAway from every verb while the
+    database cannot be reached or a lock is not to be had."""
 
     def __init__(self, engine: AsyncEngine, *, clock: Clock | None = None) -> None:
         self._engine = engine
@@ -42,8 +50,8 @@ class Catalog:
         await self._engine.dispose()
 
     async def ping(self) -> None:
-        """Return when the database answers and has our tables; SQLAlchemyError otherwise."""
-        async with self._engine.connect() as connection:
+        """Return when the database answers and has our tables; CatalogAway otherwise."""
+        async with self._read() as connection:
             await connection.execute(text("SELECT count(*) FROM titles WHERE content_id = ''"))
 
     async def add_title(
@@ -120,23 +128,23 @@ class Catalog:
 
     async def title(self, content_id: str) -> Title | None:
         """One title, or None."""
-        async with self._engine.connect() as connection:
+        async with self._read() as connection:
             return await read.title(connection, content_id)
 
     async def titles(self, *, limit: int = 1000) -> list[Title]:
         """Titles, newest first, at most `limit`."""
-        async with self._engine.connect() as connection:
+        async with self._read() as connection:
             return await read.titles(connection, limit)
 
     async def published(self, content_id: str, version: str) -> Published | None:
         """A published version with its assets by name, or None when there is none or it is not ready."""
-        async with self._engine.connect() as connection:
+        async with self._read() as connection:
             return await read.published(connection, content_id, version)
 
     async def current(self, content_id: str) -> str | None:
         """The version that viewers get, or None."""
         query = select(titles.c.current_version).where(titles.c.content_id == content_id)
-        async with self._engine.connect() as connection:
+        async with self._read() as connection:
             found: str | None = await connection.scalar(query)
             return found
 
@@ -162,8 +170,15 @@ class Catalog:
 
     @asynccontextmanager
     async def _write(self) -> AsyncIterator[AsyncConnection]:
-        async with self._writing.begin() as connection:
-            yield connection
+        with _translated():
+            async with self._writing.begin() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def _read(self) -> AsyncIterator[AsyncConnection]:
+        with _translated():
+            async with self._engine.connect() as connection:
+                yield connection
 
     async def _version(self, connection: AsyncConnection, content_id: str, version: str) -> Any:
         row = await read.version_row(connection, content_id, version, lock=True)
@@ -207,6 +222,14 @@ class Catalog:
             "updated_at": now,
         }
         await connection.execute(update(titles).where(titles.c.content_id == content_id).values(values))
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, InterfaceError, PoolTimeout, OSError) as error:
+        raise CatalogAway(f"the catalog is not available: {type(error).__name__}") from error
 
 
 async def _put_files(

@@ -1,0 +1,78 @@
+"""What the API process is made of, opened in order and closed in the reverse order."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import aiohttp
+
+from configs import delivery as policies
+from configs.schema.origin import OriginSettings
+from control.contract.credential import Credential
+from kit.clock import Clock, SystemClock
+from kit.errors import SettingsError
+from origin.app.metrics import Metrics
+from origin.app.operators import Operators
+from origin.assets import ObjectStore
+from origin.catalog.engine import default_url
+from origin.catalog.service import Catalog
+from origin.contract.token import Keys
+from origin.delivery.body import Bodies
+from origin.delivery.handler import Delivery
+from origin.delivery.versions import Versions
+from origin.playback.edges import Edges
+from origin.playback.service import Playback
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything that handlers use."""
+
+    settings: OriginSettings
+    metrics: Metrics
+    operators: Operators
+    catalog: Catalog
+    delivery: Delivery
+    playback: Playback
+
+
+def database_url(settings: OriginSettings) -> str:
+    """The catalog's database."""
+    return settings.database_url or default_url(str(settings.state_dir.absolute()))
+
+
+@contextlib.asynccontextmanager
+async def opened(settings: OriginSettings, *, clock: Clock | None = None) -> AsyncIterator[Parts]:
+    """The parts of one process. SettingsError when a key or token file is missing or wrong."""
+    clock = clock or SystemClock()
+    metrics = Metrics()
+    credential, keys = _secrets(settings)
+    operators = Operators.load(settings.admin_token_file)
+    async with contextlib.AsyncExitStack() as stack:
+        catalog = Catalog.open(database_url(settings))
+        stack.push_async_callback(catalog.close)
+        store = ObjectStore(settings.objects_dir or settings.state_dir / "objects")
+        stack.callback(store.close)
+        bodies = Bodies()
+        stack.callback(bodies.close)
+        session = await stack.enter_async_context(
+            aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=64), auto_decompress=False)
+        )
+        edges = Edges(
+            settings.identity.control, credential, session, clock, lambda source: metrics.edges.labels(source).inc()
+        )
+        delivery = Delivery(Versions(catalog), store, bodies, policies.classes(), credential, clock)
+        playback = Playback(catalog, edges, keys, clock, ttl_s=settings.token_ttl_s, cap_kbps=settings.cap_kbps)
+        yield Parts(settings, metrics, operators, catalog, delivery, playback)
+
+
+def _secrets(settings: OriginSettings) -> tuple[Credential, Keys]:
+    try:
+        credential = Credential.load(settings.identity.credential)
+        keys = Keys.load(settings.keys_dir)
+        keys.signing  # noqa: B018  (raises where this side could only verify)
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"origin cannot start: {error}") from None
+    if credential.role != "origin":
+        raise SettingsError(f"{settings.identity.credential}: a credential of role {credential.role}, not origin")
+    return credential, keys
