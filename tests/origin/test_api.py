@@ -87,18 +87,18 @@ async def test_unknown_paths_and_methods_are_json_errors(origin: Running) -> Non
 
 
 @pytest.fixture
-def process_log(capfd: pytest.CaptureFixture[str]) -> Iterator[None]:
-    """The log as processes have it, taken back at the end."""
+def restored_log() -> Iterator[None]:
+    """Takes back at the end what log.setup did."""
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
-    log.setup("origin")
     yield
     root.handlers[:], root.level = handlers, level
     structlog.reset_defaults()
     structlog.contextvars.clear_contextvars()
 
 
-async def test_one_log_line_a_request(process_log: None, origin: Running, capfd: pytest.CaptureFixture[str]) -> None:
+async def test_one_log_line_a_request(restored_log: None, origin: Running, capfd: pytest.CaptureFixture[str]) -> None:
+    log.setup("origin")
     async with origin.api.get("/api/v1/titles?token=secret", headers={"X-Request-ID": "r-2"}) as answer:
         await answer.read()
     lines = [json.loads(line) for line in capfd.readouterr().err.splitlines() if '"r-2"' in line]
