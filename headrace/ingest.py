@@ -14,7 +14,7 @@ from headrace.client import Master, Origin, Rejected, Running
 from headrace.up.show import Show
 from kit.errors import SettingsError
 
-_POLL_S = 0.25
+_POLL_S = 0.5
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 
 

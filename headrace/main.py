@@ -5,6 +5,7 @@ import sys
 import typer
 
 from headrace import ingest, installation, nodes, secrets, services
+from headrace.doctor import command as doctor
 from kit.errors import HeadraceError, SettingsError
 
 app = typer.Typer(
@@ -19,6 +20,7 @@ installation.register(app)
 nodes.register(app)
 services.register(app)
 ingest.register(app)
+doctor.register(app)
 app.add_typer(secrets.keys, name="keys")
 app.add_typer(secrets.token, name="token")
 

@@ -1,6 +1,7 @@
 """The heartbeat of a caching node, embedded in its supervisor: reports while inside, says farewell on leaving."""
 
 import contextlib
+import math
 from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -40,19 +41,41 @@ class Standing:
     version: str = ""
 
 
+SMOOTHING_S = 10.0
+"""Load is an average that forgets at this pace: one busy second must not send a title's viewers to a cold cache."""
+
+
+class Smooth:
+    """An exponentially weighted average of a figure taken now and then."""
+
+    def __init__(self) -> None:
+        self._value: float | None = None
+        self._at = 0.0
+
+    def add(self, figure: float, now: float) -> float:
+        """The average with `figure`, taken at `now` (monotonic seconds), in it."""
+        share = 1.0 if self._value is None else 1.0 - math.exp(-(now - self._at) / SMOOTHING_S)
+        before = 0.0 if self._value is None else self._value
+        self._value, self._at = before + (figure - before) * share, now
+        return self._value
+
+
 def describer(standing: Standing, gauges: Gauges, clock: Clock) -> Callable[[], Report]:
     """A function that takes the figures of the time since its last call."""
     cpu, egress, disk = Rate(), Rate(), Rate()
+    cpu_mean, mbps_mean, disk_mean = Smooth(), Smooth(), Smooth()
 
     def describe() -> Report:
         now = clock.monotonic()
-        mbps = egress.per_second(gauges.sent_bytes(), now) * 8 / 1e6
+        mbps = mbps_mean.add(egress.per_second(gauges.sent_bytes(), now) * 8 / 1e6, now)
+        busy = cpu_mean.add(cpu.per_second(cpu_seconds(gauges.pids()), now), now)
+        waiting = disk_mean.add(disk.per_second(disk_busy_seconds(gauges.cache_dir), now), now)
         open_now = gauges.connections()
         parts = LoadParts(
-            cpu=cpu.per_second(cpu_seconds(gauges.pids()), now) / standing.cores * 100,
+            cpu=min(1000.0, busy / standing.cores * 100),
             connections=min(1000.0, open_now / standing.connections * 100),
             egress=min(1000.0, mbps / standing.capacity_mbps * 100),
-            disk=min(100.0, disk.per_second(disk_busy_seconds(gauges.cache_dir), now) * 100),
+            disk=min(100.0, waiting * 100),
         )
         return Report(
             role=standing.role,
