@@ -82,11 +82,12 @@ async def subtitle(file: Path) -> None:
     if not 0 < size <= 4 * 2**20:
         raise Unprocessable(f"a subtitle file has 1 byte to 4 MiB, this one {size}")
     try:
-        streams = (await _ask(file, "-show_streams", containers=TEXTS)).get("streams")
+        # One packet is one cue: a file that is only named like subtitles has none.
+        found = await _ask(file, "-show_streams", "-show_packets", "-read_intervals", "%+#1", containers=TEXTS)
     except Unprocessable:
-        streams = None
-    if not streams or streams[0].get("codec_name") not in TEXT_SUBTITLES:
-        raise Unprocessable("the subtitle file is neither WebVTT nor SRT")
+        found = {}
+    if not found.get("packets") or found["streams"][0].get("codec_name") not in TEXT_SUBTITLES:
+        raise Unprocessable("the subtitle file is neither WebVTT nor SRT, or has no cue")
 
 
 def describe(found: dict[str, Any]) -> Probe:

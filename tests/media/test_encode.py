@@ -57,7 +57,7 @@ def test_rates_are_the_rungs_and_arguments_are_a_list() -> None:
     values = dict(pairwise(command))
     assert (values["-b:v"], values["-maxrate"], values["-bufsize"]) == ("2400k", "3600k", "4800k")
     assert (values["-i"], values["-protocol_whitelist"]) == ("file:/m/a b;c.mp4", "file")
-    assert "-an" in command and "keyint=48:min-keyint=48:scenecut=0:open-gop=0" in command
+    assert "-an" in command and "keyint=48:min-keyint=48:scenecut=0:open-gop=0:threads=4:sliced-threads=1" in command
 
 
 def test_progress_reads_blocks_and_ignores_nonsense() -> None:

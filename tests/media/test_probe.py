@@ -108,7 +108,7 @@ def test_no_sound_is_accepted_where_the_profile_says_so() -> None:
     refuse(_seen(), DEMO.model_copy(update={"require_audio": False}))
 
 
-def _bad_files(folder: Path) -> dict[str, Path]:
+def bad_files(folder: Path) -> dict[str, Path]:
     good = clip(folder / "good.mp4", seconds=6, more=("-movflags", "+faststart"))
     tail = clip(folder / "tail.mp4", seconds=2)
     text = folder / "text.mp4"
@@ -148,7 +148,7 @@ SAYS = {
 
 
 async def test_bad_files_are_refused_with_one_line_that_names_no_path(tmp_path: Path) -> None:
-    for name, file in _bad_files(tmp_path).items():
+    for name, file in bad_files(tmp_path).items():
         with pytest.raises(Unprocessable, match=SAYS[name]) as refused:
             await probe(file, DEMO)
         assert "\n" not in str(refused.value)
@@ -168,7 +168,13 @@ async def test_subtitle_files(tmp_path: Path) -> None:
     for name, content in {"a.vtt": VTT, "b.srt": SRT}.items():
         (tmp_path / name).write_text(content)
         await subtitle(tmp_path / name)
-    for content in (b"", b"words without times\n", b"\x00\xff" * 500, clip(tmp_path / "c.mp4").read_bytes()):
+    for content in (
+        b"",
+        b"words without times\n",
+        b"WEBVTT\n\nno cue\n",
+        b"\x00\xff" * 500,
+        clip(tmp_path / "c.mp4").read_bytes(),
+    ):
         (tmp_path / "bad").write_bytes(content)
         with pytest.raises(Unprocessable, match="subtitle file"):
             await subtitle(tmp_path / "bad")
