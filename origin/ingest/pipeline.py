@@ -28,6 +28,7 @@ from origin.transcode.probe import Probe, Track, probe
 TEXT_KBPS = 100
 """Bounds the size of a subtitle track."""
 PACKAGE = "package"
+STORED_AT_ONCE = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,10 @@ class Pipeline:
         """Store every file, then make the version current in one transaction: it is never half there (T-006, T-008)."""
         work = await self._work(job)
         files, title = await asyncio.to_thread(self._packed, job, seen)
-        assets = [await self._stored(work / PACKAGE, name) for name in files]
+        assets: list[Asset] = []
+        for first in range(0, len(files), STORED_AT_ONCE):
+            batch = files[first : first + STORED_AT_ONCE]
+            assets += await asyncio.gather(*(self._stored(work / PACKAGE, name) for name in batch))
         rungs = [RungInfo(r.name, r.height, r.width, _family(r), r.kbps) for r in title.video]
         seconds = float(max(rung.duration for rung in title.video))
         await self.catalog.publish(job.content_id, job.version, assets, rungs, seconds)

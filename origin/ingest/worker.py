@@ -5,6 +5,7 @@ Killed in the middle of a job, it goes on with it when started again under the s
 
 import argparse
 import asyncio
+import contextlib
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -15,11 +16,12 @@ from dbos import DBOS, DBOSConfig
 from configs.load import load
 from configs.schema.origin import OriginSettings
 from kit import log, service
-from kit.errors import SettingsError
+from kit.errors import Conflict, SettingsError
 from origin.assets import ObjectStore
 from origin.catalog.engine import default_url
 from origin.catalog.migrate import migrate
 from origin.catalog.service import Catalog
+from origin.catalog.states import State
 from origin.ingest import workflow
 from origin.ingest.pipeline import Pipeline
 from origin.ingest.places import Places
@@ -28,6 +30,8 @@ from origin.ingest.service import ALIVE, workflow_url
 ORPHAN_S = 3600.0
 """Files without a job are removed at start when they have not been touched for so long."""
 POLL_S = 0.5
+SWEPT_AT_ONCE = 10_000
+INTERRUPTED = "interrupted and given up; ingest it again"
 Ready = Callable[[], Awaitable[None]]
 
 
@@ -46,7 +50,7 @@ async def run_worker(settings: OriginSettings, ready: Ready | None = None) -> No
         end = workflow.register(Pipeline(catalog, store, places), settings.encode_parallel)
         await _launch(settings)
         try:
-            await _sweep(places)
+            await _sweep(catalog, places)
             log.get("worker").info("taking jobs", executor=settings.executor_id)
             if ready:
                 await ready()
@@ -79,9 +83,16 @@ async def _launch(settings: OriginSettings) -> None:
     )
 
 
-async def _sweep(places: Places) -> None:
+async def _sweep(catalog: Catalog, places: Places) -> None:
+    """Put an end to what no job will end: titles half-way, files of nobody (T-002)."""
+    titles = await catalog.titles(limit=SWEPT_AT_ONCE)
+    # After the titles: a job that begins in between is in this list.
     alive = await DBOS.list_workflows_async(status=ALIVE, load_input=False, load_output=False)
     keys = {each.workflow_id for each in alive}
+    for title in titles:
+        if title.state not in (State.READY, State.FAILED) and f"{title.content_id}.{title.version}" not in keys:
+            with contextlib.suppress(Conflict):  # it became ready in between
+                await catalog.set_state(title.content_id, title.version, State.FAILED, INTERRUPTED)
     swept = await asyncio.to_thread(places.sweep, keys, now=time.time(), grace_s=ORPHAN_S)
     if swept:
         log.get("worker").warning("removed files without a job", names=swept)

@@ -1,6 +1,9 @@
 """Ingest through a real worker process: ING-02, ING-08, ING-20, ING-21, T-002, T-006."""
 
+import asyncio
+import random
 import shutil
+import time
 from pathlib import Path
 
 import m3u8
@@ -141,9 +144,42 @@ async def test_a_failed_job_says_why_leaves_nothing_and_may_be_tried_again(origi
     assert origin.left() == []
 
 
+async def test_a_title_whose_job_is_lost_is_ended_at_start(origin: Origin) -> None:
+    """T-002: no title stays half-way for ever."""
+    await origin.catalog.add_title("lost", "Lost", "small", "abc", {})
+    await origin.catalog.set_state("lost", "abc", State.ENCODING, "12 %")
+    origin.start()
+    title = await origin.ended("lost")
+    assert (title.state, title.detail) == (State.FAILED, "interrupted and given up; ingest it again")
+
+
 async def _until_ready(origin: Origin, submitted: Submitted) -> None:
     while await origin.ingest.waiting(submitted):
         origin.still_running()
         await origin.ended(submitted.content_id)
     title = await origin.catalog.title(submitted.content_id)
     assert title and (title.state, title.current) == (State.READY, submitted.version)
+
+
+@pytest.mark.soak
+async def test_killed_again_and_again_it_still_ends_well(origin: Origin, tmp_path: Path) -> None:
+    """Ten kills at moments that a seed chooses; the end is as if there had been none."""
+    chance = random.Random(2026)
+    twin = shutil.copy(_upload(tmp_path, seconds=10), tmp_path / "twin.mp4")
+    submitted = await origin.ingest.submit(tmp_path / "upload.mp4", "Film", "film", SLOW)
+    for _ in range(10):
+        worker = origin.start()
+        await _for(chance.uniform(1.5, 5.0))
+        kill(worker)
+        assert await origin.ingest.waiting(submitted) or await origin.catalog.current("film")
+    origin.start()
+    found = await origin.published(await origin.ended("film"))
+    await origin.ingest.submit(Path(twin), "Twin", "twin", SLOW)
+    assert _digests(found) == _digests(await origin.published(await origin.ended("twin")))
+
+
+async def _for(seconds: float) -> None:
+    """Let the worker run: the moment of a kill is the only thing that is timed here."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        await asyncio.sleep(0.01)
