@@ -8,7 +8,7 @@ const at = (id) => document.getElementById(id);
 function row(node) {
   const line = document.createElement("tr");
   for (const name of COLUMNS) line.insertCell().textContent = node[name];
-  const state = line.insertCell();
+  const state = line.insertCell(1);
   state.className = node.state;
   state.textContent = `${SIGNS[node.state] || ""} ${node.state}`;
   return line;

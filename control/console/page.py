@@ -32,6 +32,7 @@ class Pages:
 
 
 def _row(row: Mapping[str, object]) -> str:
-    cells = "".join(f"<td>{escape(str(row[name]))}</td>" for name in _COLUMNS)
     state = str(row["state"])
-    return f'<tr>{cells}<td class="{escape(state)}">{SIGNS[state]} {escape(state)}</td></tr>'
+    cells = [f"<td>{escape(str(row[name]))}</td>" for name in _COLUMNS]
+    cells.insert(1, f'<td class="{escape(state)}">{SIGNS[state]} {escape(state)}</td>')
+    return f"<tr>{''.join(cells)}</tr>"

@@ -97,7 +97,8 @@ class Reporter:
             due = pause_s(interval, self._failures, random.random())  # noqa: S311 (jitter, no secret)
             left = begun + due - self._clock.monotonic()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stop.wait(), timeout=max(0.05, left))
+                async with asyncio.timeout(max(0.05, left)):  # wait_for may swallow a cancellation
+                    await self._stop.wait()
 
     async def _beat(self) -> None:
         try:

@@ -25,6 +25,8 @@ GAP_S = 0.02
 """Between two polls at least, however often the version changes."""
 RETRY_S = 0.5
 """Between two tries while Redis is away."""
+CLOSE_S = 3.0
+"""The last poll gets this long to end."""
 FAILURES = (RedisError, OSError, TimeoutError)
 
 
@@ -42,12 +44,14 @@ class RedisRegistry:
         self._held: dict[str, Node] = {}
         self._held_until = 0.0
         self._error: str | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._closing = False
         self._wake, self._lock, self._owner = asyncio.Event(), asyncio.Lock(), Owner("registry")
 
     async def start(self) -> None:
         """Read the map once (Redis may be away already) and keep it fresh from then on."""
         await self._poll()
-        self._owner.spawn("poll", self._run(), endless=True)
+        self._task = self._owner.spawn("poll", self._run())
 
     def map(self) -> NodeMap:
         """See Registry."""
@@ -92,14 +96,19 @@ class RedisRegistry:
         return RegistryState("redis", "away", self._clock.monotonic() - self._away.since, self._error)
 
     async def close(self) -> None:
-        """See Registry."""
+        """See Registry. The poll under way may end: a cancelled call would leave its connection half read."""
+        self._closing = True
+        self._wake.set()
+        if self._task:
+            await asyncio.wait([self._task], timeout=CLOSE_S)
         await self._owner.close()
         await self._rows.close()
 
     async def _run(self) -> None:
-        while True:
+        while not self._closing:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), timeout=RETRY_S if self._away else POLL_S)
+                async with asyncio.timeout(RETRY_S if self._away else POLL_S):  # wait_for may swallow a cancellation
+                    await self._wake.wait()
             self._wake.clear()
             await self._poll()
             await asyncio.sleep(GAP_S)

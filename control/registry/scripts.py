@@ -34,8 +34,11 @@ local function drop_stale(region, oldest, floor)
 end
 local function version_at_least(floor)
   local version = tonumber(redis.call('GET', 'map:version') or '0')
-  if version < floor then bump(floor) end
-  return tonumber(redis.call('GET', 'map:version'))
+  if version < floor then
+    bump(floor)
+    version = floor + 1
+  end
+  return version
 end
 """
 

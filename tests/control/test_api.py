@@ -1,0 +1,278 @@
+"""The public API with real credentials and listener: CTL-01, CDN-04, SEC-07, T-020; and the embedded Reporter."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from configs.schema.base import NodeIdentity
+from configs.schema.control import ControlSettings, Region
+from control.api.app import public_app
+from control.api.service import Service
+from control.contract.credential import Credential
+from control.contract.messages import ChooseRequest, LoadParts, Report
+from control.enrol import fleet_key, write_credential
+from control.main import building
+from control.node import ControlLink, Reporter
+from control.node.link import checked_url
+from control.node.reporter import LONGEST_S, pause_s
+from kit.clock import ManualClock, SystemClock
+from kit.errors import SettingsError, UpstreamFailed
+from kit.service import listening
+from origin.contract.headers import NODE, REFUSAL_BODY
+from tests.control.support import report, until
+
+CLOCK = SystemClock()
+CHOOSE = "/api/v1/steering/choose"
+BEAT = "/api/v1/nodes/{}/heartbeat"
+
+
+class Installation:
+    """One control on a loopback port, and credentials for its nodes."""
+
+    def __init__(self, service: Service, url: str, session: aiohttp.ClientSession, directory: Path) -> None:
+        self.service, self.url, self.session = service, url, session
+        self._directory = directory
+
+    def identity(self, node_id: str, role: str = "edge", url: str | None = None) -> NodeIdentity:
+        file = self._directory / f"{node_id}.json"
+        write_credential(fleet_key(self._directory / "fleet"), node_id, role, file)
+        return NodeIdentity(id=node_id, credential=file, control=url or self.url)
+
+    async def post(self, who: str, role: str, path: str, body: bytes, **changes: str) -> tuple[int, bytes]:
+        credential = Credential.load(self.identity(who, role).credential)
+        field = credential.sign("control", method="POST", target=path, now=CLOCK.wall(), body=body)
+        headers = {NODE: field, "Content-Type": "application/json"} | changes
+        async with self.session.post(self.url + path, data=body, headers=headers) as response:
+            return response.status, await response.read()
+
+    async def beat(self, node_id: str, told: Report | None = None) -> int:
+        status, _ = await self.post(node_id, (told or report()).role, BEAT.format(node_id), (told or report()).encode())
+        return status
+
+    async def choose(self, client: str = "10.0.0.1") -> tuple[int, dict]:
+        body = ChooseRequest(client=client, content_id="bbb", session_id="s1").encode()
+        status, answer = await self.post("origin-1", "origin", CHOOSE, body)
+        return status, json.loads(answer)
+
+
+@pytest.fixture
+async def control(tmp_path: Path) -> AsyncIterator[Installation]:
+    settings = ControlSettings(
+        fleet_key_file=tmp_path / "fleet",
+        regions={
+            "east": Region(networks=("10.0.0.0/8",), next=("west",)),
+            "west": Region(networks=("10.2.0.0/16",)),
+        },
+        default_region="east",
+    )
+    async with (
+        building(settings, CLOCK) as service,
+        listening(public_app(service), "127.0.0.1", 0, drain_s=1) as url,
+        aiohttp.ClientSession() as session,
+    ):
+        yield Installation(service, url, session, tmp_path)
+
+
+async def test_a_heartbeat_registers_and_the_edge_is_chosen(control: Installation) -> None:
+    """CTL-01, CDN-04: load is the highest part; the answer names id and URL."""
+    told = report().model_copy(update={"load": LoadParts(cpu=3, egress=41)})
+    status, answer = await control.post("edge-1", "edge", BEAT.format("edge-1"), told.encode())
+    assert (status, json.loads(answer)) == (200, {"mapVersion": 1, "expiryS": 2.5, "intervalS": 1.0})
+    assert control.service.registry.map().nodes["edge-1"].load == 41
+    assert await control.choose() == (
+        200,
+        {"edges": [{"id": "edge-1", "url": "http://127.0.0.1:8301"}], "mapVersion": 1},
+    )
+
+
+async def test_the_clients_network_names_the_region(control: Installation) -> None:
+    """CTL-04, C-64: the own region first, then its next; west has no next."""
+    await control.beat("edge-1")
+    assert (await control.choose("10.2.0.1"))[0] == 503
+    await control.beat("edge-2", report(region="west"))
+    for client, expected in (("10.2.0.1", ["edge-2"]), ("10.0.0.1", ["edge-1", "edge-2"])):
+        _, answer = await control.choose(client)
+        assert [each["id"] for each in answer["edges"]] == expected
+
+
+async def test_none_is_503_with_a_time_to_come_back(control: Installation) -> None:
+    """T-020: sessions are shed, origin is never the answer."""
+    body = ChooseRequest(client="10.0.0.1", content_id="bbb", session_id="s1").encode()
+    credential = Credential.load(control.identity("origin-1", "origin").credential)
+    field = credential.sign("control", method="POST", target=CHOOSE, now=CLOCK.wall(), body=body)
+    async with control.session.post(control.url + CHOOSE, data=body, headers={NODE: field}) as response:
+        assert (response.status, response.headers["Retry-After"]) == (503, "2")
+        assert (await response.json())["error"] == "no_edge"
+
+
+async def test_leave_takes_the_node_out_at_once(control: Installation) -> None:
+    await control.beat("edge-1")
+    assert (await control.post("edge-1", "edge", "/api/v1/nodes/edge-1/leave", b""))[0] == 200
+    assert (await control.choose())[0] == 503
+
+
+@pytest.mark.parametrize(
+    ("who", "role", "path", "changes"),
+    [
+        ("edge-1", "edge", BEAT.format("edge-1"), {NODE: ""}),
+        ("edge-1", "edge", BEAT.format("edge-1"), {NODE: "edge edge-1 1 x"}),
+        ("edge-2", "edge", BEAT.format("edge-1"), {}),
+        ("edge-2", "edge", "/api/v1/nodes/edge-1/leave", {}),
+        ("shield-1", "shield", BEAT.format("shield-1"), {}),
+        ("edge-1", "edge", CHOOSE, {}),
+    ],
+)
+async def test_whoever_may_not_gets_the_constant_refusal(control: Installation, who, role, path, changes) -> None:
+    """SEC-07: no or wrong credential, another node's path, another role's report; the reason is counted."""
+    assert await control.post(who, role, path, report().encode(), **changes) == (403, REFUSAL_BODY)
+    async with control.session.get(control.url + "/metrics") as response:
+        text = await response.text()
+    assert 'headrace_control_refused_total{reason="' in text
+    assert control.service.registry.map().nodes == {}
+
+
+async def test_a_signature_covers_the_body(control: Installation) -> None:
+    credential = Credential.load(control.identity("edge-1").credential)
+    path = BEAT.format("edge-1")
+    field = credential.sign("control", method="POST", target=path, now=CLOCK.wall(), body=report(90).encode())
+    async with control.session.post(control.url + path, data=report(0).encode(), headers={NODE: field}) as response:
+        assert (response.status, await response.read()) == (403, REFUSAL_BODY)
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "says"),
+    [
+        ({"load": {"cpu": "high"}}, 400, "load.cpu"),
+        ({"load": {"cpu": -1}}, 400, "load.cpu"),
+        ({"load": {"gpu": 1}}, 400, "load.gpu"),
+        ({"url": "javascript:alert(1)"}, 400, "url"),
+        ({"url": "http://user@host"}, 400, "url"),
+        ({"extra": 1}, 400, "extra"),
+        ({"started": None}, 400, "started"),
+        ({"region": "mars"}, 422, "region"),
+        ({"version": "x" * 20_000}, 413, "Too Large"),
+    ],
+)
+async def test_a_body_is_checked_strictly(control: Installation, change: dict, status: int, says: str) -> None:
+    body = json.dumps(json.loads(report().encode()) | change).encode()
+    got, answer = await control.post("edge-1", "edge", BEAT.format("edge-1"), body)
+    assert got == status
+    assert set(json.loads(answer)) == {"error", "message"}
+    assert says in json.loads(answer)["message"]
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"client":"x","contentId":"bbb","sessionId":"s"}', b"\xff"])
+async def test_junk_questions_are_400(control: Installation, body: bytes) -> None:
+    assert (await control.post("origin-1", "origin", CHOOSE, body))[0] == 400
+
+
+async def test_unknown_paths_and_methods_are_json_too(control: Installation) -> None:
+    for path, status in (("/nothing", 404), (CHOOSE, 405)):
+        async with control.session.get(control.url + path) as response:
+            assert response.status == status
+            assert set(await response.json()) == {"error", "message"}
+            assert response.headers["X-Request-ID"]
+
+
+async def test_health_says_where_the_map_is(control: Installation) -> None:
+    await control.beat("edge-1")
+    async with control.session.get(control.url + "/health") as response:
+        health = await response.json()
+    assert health["registry"]["kind"] == "memory"
+    assert health["regions"] == {"east": {"edge": 1}, "west": {}}
+    assert (health["status"], health["mapVersion"]) == ("ok", 1)
+
+
+async def test_a_reporter_registers_finds_control_again_and_leaves(control: Installation, tmp_path: Path) -> None:
+    """A node reports by itself; control gone and back on the same port is survived; leaving is at once."""
+    edge = Reporter(control.identity("edge-1"), "edge", report, CLOCK, control.session)
+    assert edge.state().last_success_age_s is None
+    edge.start()
+    await until(lambda: edge.state().map_version == 1)
+    assert "edge-1" in control.service.registry.map().nodes
+    assert await edge.leave()
+    assert "edge-1" not in control.service.registry.map().nodes
+    await edge.close()
+
+
+async def test_a_reporter_outlives_control(control: Installation, tmp_path: Path) -> None:
+    async with listening(public_app(control.service), "127.0.0.1", 0, drain_s=0.1) as url:
+        edge = Reporter(control.identity("edge-9", url=url), "edge", report, CLOCK, control.session)
+        edge.start()
+        await until(lambda: edge.state().map_version)
+    await until(lambda: edge.state().failures)
+    assert "reached" in (edge.state().error or "")
+    async with listening(public_app(control.service), "127.0.0.1", int(url.rpartition(":")[2]), drain_s=0.1):
+        await until(lambda: not edge.state().failures)
+        await edge.close()
+
+
+async def test_a_figure_that_cannot_be_taken_does_not_end_the_heartbeat(control: Installation) -> None:
+    async def describe() -> Report:
+        if not asyncio_calls:
+            asyncio_calls.append(1)
+            raise OSError("no such meter")
+        return report()
+
+    asyncio_calls: list[int] = []
+    edge = Reporter(control.identity("edge-1"), "edge", describe, CLOCK, control.session)
+    edge.start()
+    await until(lambda: edge.state().failures)
+    assert "no such meter" in (edge.state().error or "")
+    await until(lambda: edge.state().map_version)
+    await asyncio.gather(edge.close())
+
+
+async def test_origin_asks_through_the_link(control: Installation) -> None:
+    asked = ChooseRequest(client="10.0.0.1", content_id="bbb", session_id="s1")
+    link = ControlLink(control.identity("origin-1", "origin"), "origin", CLOCK, control.session)
+    with pytest.raises(UpstreamFailed, match="503"):
+        await link.choose(asked)
+    await control.beat("edge-1")
+    assert [edge.id for edge in (await link.choose(asked)).edges] == ["edge-1"]
+    late = ControlLink(control.identity("origin-1", "origin"), "origin", ManualClock(), control.session)
+    with pytest.raises(UpstreamFailed, match="403"):
+        await late.choose(asked)
+
+
+@pytest.mark.parametrize("failures", range(12))
+@pytest.mark.parametrize("chance", [0.0, 0.5, 1.0])
+def test_heartbeats_are_never_more_than_two_seconds_apart(failures: int, chance: float) -> None:
+    assert 1.0 <= pause_s(1.0, failures, chance) <= LONGEST_S
+    assert pause_s(1.0, 0, chance) == 1.0
+    assert pause_s(60.0, failures, chance) == LONGEST_S
+
+
+@pytest.mark.parametrize("url", ["http://10.0.0.1:8100", "http://control.test", None])
+def test_plain_http_is_for_loopback_only(url: str | None) -> None:
+    """contracts.md: HTTPS required off loopback."""
+    with pytest.raises(SettingsError):
+        checked_url(url)
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8100", "http://[::1]:1", "http://localhost:1", "https://c.test/x"])
+def test_https_or_loopback_is_taken(url: str) -> None:
+    assert checked_url(url) == url
+
+
+async def test_a_credential_of_another_is_a_settings_error(control: Installation) -> None:
+    for identity, role in ((control.identity("edge-1"), "shield"), (control.identity("x", "control"), "control")):
+        with pytest.raises(SettingsError, match=r"identity\.credential"):
+            ControlLink(identity, role, CLOCK, control.session)
+
+
+def test_the_fleet_key_is_made_once_and_private(tmp_path: Path) -> None:
+    file = tmp_path / "fleet"
+    assert fleet_key(file) == fleet_key(file)
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert list(tmp_path.iterdir()) == [file]
+    file.chmod(0o644)
+    with pytest.raises(SettingsError, match="600"):
+        fleet_key(file)
+    (tmp_path / "bad").write_text("zz")
+    with pytest.raises(SettingsError):
+        fleet_key(tmp_path / "bad")
