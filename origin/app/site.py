@@ -25,7 +25,7 @@ POLICY = "; ".join(
         "img-src 'self' data:",
         "font-src 'self'",
         "connect-src *",  # edges have addresses of their own, chosen at play time
-        "media-src blob: *",
+        "media-src blob: data: *",  # shaka keeps native subtitle tracks in an empty data: file
         "worker-src 'self' blob:",  # hls.js transmuxes in a worker made from a blob
         "base-uri 'none'",
         "form-action 'none'",

@@ -1,0 +1,94 @@
+// One face for both libraries. Each maker takes (video, url, on) and gives {rung, subtitles, choose, close}.
+// `on.segment({url, age, cacheStatus})` after every media segment, `on.subtitles()` when the list is known,
+// `on.fatal(message)` when play is over. Native HLS is never used: what it does cannot be seen from a page.
+
+const NO_MSE = "This browser has no Media Source Extensions, and this page does not fall back on built-in HLS.";
+const NO_LIBRARY = "The player libraries are not installed at this origin. Its operator gets them with: make demo";
+
+export async function play(kind, video, url, on) {
+  return kind === "hls.js" ? viaHls(video, url, on) : viaShaka(video, url, on);
+}
+
+function viaHls(video, url, on) {
+  const Hls = window.Hls;
+  if (!Hls) throw new Error(NO_LIBRARY);
+  if (!Hls.isSupported()) throw new Error(NO_MSE);
+  const hls = new Hls({ subtitlePreference: { default: false } });
+  let recovered = false;
+  hls.on(Hls.Events.ERROR, (_, data) => {
+    if (!data.fatal) return;
+    if (data.type === Hls.ErrorTypes.MEDIA_ERROR && !recovered) {
+      recovered = true;
+      hls.recoverMediaError();
+      return;
+    }
+    on.fatal(hlsInWords(data));
+  });
+  hls.on(Hls.Events.FRAG_LOADED, (_, data) => {
+    const request = data.networkDetails;
+    const read = (name) => request?.getResponseHeader?.(name) ?? request?.headers?.get?.(name) ?? null;
+    on.segment({ url: request?.responseURL || data.frag.url, age: read("Age"), cacheStatus: read("Cache-Status") });
+  });
+  hls.on(Hls.Events.SUBTITLE_TRACKS_UPDATED, () => on.subtitles());
+  hls.loadSource(url);
+  hls.attachMedia(video);
+  return {
+    rung: () => {
+      const level = hls.levels[hls.currentLevel];
+      return level ? { height: level.height, kbps: Math.round(level.bitrate / 1000) } : null;
+    },
+    subtitles: () => hls.subtitleTracks.map((track) => track.name || track.lang),
+    choose: (index) => {
+      hls.subtitleDisplay = index >= 0;
+      hls.subtitleTrack = index;
+    },
+    close: async () => hls.destroy(),
+  };
+}
+
+function hlsInWords(data) {
+  const status = data.response?.code;
+  if (status === 403) return "The edge refused: the play token is not accepted any more. Try again for a new one.";
+  if (status === 404) return "The edge does not know this title.";
+  if (data.type === "networkError") return "The edge stopped answering.";
+  return `The stream could not be decoded (${data.details}).`;
+}
+
+async function viaShaka(video, url, on) {
+  const shaka = window.shaka;
+  if (!shaka) throw new Error(NO_LIBRARY);
+  shaka.polyfill.installAll();
+  if (!shaka.Player.isBrowserSupported()) throw new Error(NO_MSE);
+  const player = new shaka.Player();
+  await player.attach(video);
+  player.configure({ streaming: { preferNativeHls: false, preferNativeDash: false } });
+  player.addEventListener("error", (event) => on.fatal(shakaInWords(event.detail)));
+  player.addEventListener("trackschanged", () => on.subtitles());
+  player.getNetworkingEngine().registerResponseFilter((type, response) => {
+    if (type !== shaka.net.NetworkingEngine.RequestType.SEGMENT) return;
+    const { age = null, "cache-status": cacheStatus = null } = response.headers;
+    on.segment({ url: response.uri, age, cacheStatus });
+  });
+  player.load(url).then(on.subtitles, (error) => {
+    if (error.code !== shaka.util.Error.Code.LOAD_INTERRUPTED) on.fatal(shakaInWords(error));
+  });
+  return {
+    rung: () => {
+      const track = player.getVariantTracks().find((each) => each.active);
+      return track ? { height: track.height, kbps: Math.round(track.bandwidth / 1000) } : null;
+    },
+    subtitles: () => player.getTextTracks().map((track) => track.label || track.language),
+    choose: (index) => player.selectTextTrack(player.getTextTracks()[index] ?? null),
+    close: () => player.destroy(),
+  };
+}
+
+function shakaInWords(error) {
+  const status = error.data?.[1];
+  if (status === 401 || status === 403) {
+    return "The edge refused: the play token is not accepted any more. Try again for a new one.";
+  }
+  if (status === 404) return "The edge does not know this title.";
+  if (error.category === 1) return "The edge stopped answering.";
+  return `The stream could not be played (Shaka error ${error.code}).`;
+}
