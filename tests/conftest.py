@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.installation import Installation, installation
+
 BLOCKED_S = 0.5
 """A callback that holds the loop longer than this has blocked it; the machine may be busy, so it is generous."""
 
@@ -71,6 +73,13 @@ def _sockets() -> int:
         except OSError:
             continue
     return count
+
+
+@pytest.fixture(scope="session")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """One installation for all tests that leave it as it was: the demo's topology and clip."""
+    with installation(tmp_path_factory.mktemp("installation") / "state") as up:
+        yield up
 
 
 def pytest_collection_modifyitems(config: Any, items: list[pytest.Item]) -> None:
