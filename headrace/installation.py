@@ -8,6 +8,7 @@ import typer
 
 from configs.demo import topology as read_topology
 from kit import log
+from kit.errors import SettingsError
 
 State = Annotated[Path, typer.Option(help="Directory for everything that it keeps.")]
 PLAYERS = Path(".headrace-players/node_modules")
@@ -17,6 +18,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the root."""
     app.command("up")(up)
     app.command("demo")(demo)
+    app.command("init")(init)
 
 
 def up(
@@ -52,3 +54,23 @@ def demo(state: State = Path(".headrace")) -> None:
     Example: headrace demo
     """
     up(state=state)
+
+
+def init(
+    state: Annotated[Path, typer.Option(help="Directory that gets keys and credentials.")],
+    node: Annotated[list[str], typer.Option(help="ID:ROLE (edge, shield, origin), as often as there are nodes.")],
+) -> None:
+    """Make token keys, the fleet key, an operator's token and the nodes' credentials; what exists is kept.
+
+    Example: headrace init --state /var/lib/headrace --node origin:origin --node edge-1:edge
+    """
+    from headrace.up.layout import Layout, credentials, make_secrets
+
+    pairs = [each.partition(":") for each in node]
+    for name, _, role in pairs:
+        if role not in ("edge", "shield", "origin"):
+            raise SettingsError(f"--node {name}:{role}: the role is edge, shield or origin")
+    layout = Layout(state)
+    layout.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_secrets(layout)
+    credentials(layout, [(name, role) for name, _, role in pairs])

@@ -13,7 +13,7 @@ from configs.schema.origin import OriginSettings
 from kit import log, service
 
 origin = typer.Typer(help="Origin: serve, worker, migrate, backup, restore.", no_args_is_help=True)
-Config = Annotated[Path, typer.Option(help="TOML file with the settings.")]
+Config = Annotated[Path | None, typer.Option(help="TOML file with the settings; the environment may say the same.")]
 ReadyFile = Annotated[Path | None, typer.Option(help="File that gets one JSON line once it serves.")]
 
 
@@ -23,7 +23,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(origin, name="origin")
 
 
-def control(config: Config, ready_file: ReadyFile = None) -> None:
+def control(config: Config = None, ready_file: ReadyFile = None) -> None:
     """Run control: node API and steering on one address, admin API and console on another.
 
     Example: headrace control --config /etc/headrace/control.toml
@@ -41,7 +41,7 @@ def control(config: Config, ready_file: ReadyFile = None) -> None:
 
 
 @origin.command("serve")
-def serve(config: Config, port_file: ReadyFile = None) -> None:
+def serve(config: Config = None, port_file: ReadyFile = None) -> None:
     """Run origin's API and its delivery.
 
     Example: headrace origin serve --config /etc/headrace/origin.toml
@@ -54,7 +54,7 @@ def serve(config: Config, port_file: ReadyFile = None) -> None:
 
 
 @origin.command("worker")
-def worker(config: Config) -> None:
+def worker(config: Config = None) -> None:
     """Run ingest jobs.
 
     Example: headrace origin worker --config /etc/headrace/origin.toml

@@ -71,14 +71,15 @@ def prepare(layout: Layout, topology: Topology, *, redis_url: str | None, player
         (layout.root / name).mkdir(exist_ok=True, mode=0o700)
     for stale in (layout.root / "ready").iterdir():
         stale.unlink()
-    _secrets(layout)
+    make_secrets(layout)
     _write(layout, "control", _control(layout, topology, redis_url))
     _write(layout, "origin", _origin(layout, topology, players, profile))
     for shield in topology.shields:
         _write(layout, shield.id, _shield(layout, topology, shield))
     for edge in topology.edges:
         _write(layout, edge.id, _edge(layout, topology, edge))
-    _credentials(layout, topology)
+    nodes = [("origin", "origin"), *((s.id, "shield") for s in topology.shields)]
+    credentials(layout, [*nodes, *((e.id, "edge") for e in topology.edges)])
 
 
 def url(address: str) -> str:
@@ -86,7 +87,8 @@ def url(address: str) -> str:
     return f"http://{address}"
 
 
-def _secrets(layout: Layout) -> None:
+def make_secrets(layout: Layout) -> None:
+    """Token keys, their public halves for edges, the operators' token; what exists is kept."""
     if not any(layout.keys.glob("*.private.pem")):
         new_key(layout.keys)
     layout.edge_keys.mkdir(exist_ok=True)
@@ -97,10 +99,11 @@ def _secrets(layout: Layout) -> None:
         layout.operator_token.write_text(secrets.token_urlsafe(32))
 
 
-def _credentials(layout: Layout, topology: Topology) -> None:
+def credentials(layout: Layout, nodes: list[tuple[str, str]]) -> None:
+    """The credential files of (id, role) nodes, from the fleet key (made when there is none)."""
     key = fleet_key(layout.root / "fleet.key")
-    nodes = [("origin", "origin"), *((s.id, "shield") for s in topology.shields)]
-    for node, role in (*nodes, *((e.id, "edge") for e in topology.edges)):
+    layout.credential("x").parent.mkdir(exist_ok=True, mode=0o700)
+    for node, role in nodes:
         write_credential(key, node, role, layout.credential(node))
 
 
