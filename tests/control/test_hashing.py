@@ -17,6 +17,7 @@ def test_the_order_is_the_same_on_every_machine() -> None:
     assert rank("bbb", ["edge-1", "edge-2", "edge-3"]) == ["edge-3", "edge-1", "edge-2"]
 
 
+@settings(deadline=None)
 @given(st.text(), names, st.randoms())
 def test_the_order_does_not_depend_on_how_nodes_are_listed(key: str, nodes: list[str], chance) -> None:
     shuffled = list(nodes)
@@ -25,6 +26,7 @@ def test_the_order_does_not_depend_on_how_nodes_are_listed(key: str, nodes: list
     assert sorted(rank(key, nodes)) == sorted(nodes)
 
 
+@settings(deadline=None)
 @given(st.text(), names, st.data())
 def test_when_a_node_leaves_only_its_keys_move(key: str, nodes: list[str], data: st.DataObject) -> None:
     gone = data.draw(st.sampled_from(nodes))
@@ -62,6 +64,7 @@ def test_the_bound_is_the_mean_by_the_factor_rounded_up() -> None:
     assert bound([]) == 0
 
 
+@settings(deadline=None)
 @given(st.text(), st.dictionaries(st.text(max_size=8), st.floats(0, 1e6), min_size=1, max_size=12))
 def test_there_is_always_a_choice_and_it_is_within_the_bound(key: str, loads: dict[str, float]) -> None:
     assert loads[bounded(key, loads)] <= bound(loads.values())

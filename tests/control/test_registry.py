@@ -19,7 +19,7 @@ from tests.control.support import report, until
 from tests.support.redis import RedisServer
 
 LIMITS = (80.0, 90.0, 95.0)
-EXPIRY_S = 0.6
+EXPIRY_S = 1.0
 CLOCK = SystemClock()
 
 

@@ -1,7 +1,7 @@
 """Where a session goes: CDN-07, CDN-10, C-64, T-019, T-020 as tables (order: contracts.md, Between processes)."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from control.registry.model import Node
@@ -130,6 +130,7 @@ drawn = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(drawn, max_size=12, unique_by=lambda each: each.id))
 def test_never_a_dead_draining_full_or_foreign_node(nodes: list[Node]) -> None:
     """T-019, T-020, C-64: whatever the map, a candidate can take the session; none only when nobody can."""
