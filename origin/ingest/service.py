@@ -10,8 +10,9 @@ from dbos import DBOS, DBOSClient, EnqueueOptions
 from configs.schema.origin import OriginSettings, Profile
 from kit.errors import BadRequest
 from origin.catalog.service import Catalog
+from origin.ingest import job as jobs
 from origin.ingest import workflow
-from origin.ingest.job import MAX_SUBTITLES, Job, Side, content_id, version_id
+from origin.ingest.job import MAX_SUBTITLES, Job, Side, version_id
 from origin.ingest.places import MASTER, Places, digest
 from origin.transcode import languages, probe, tools
 
@@ -47,7 +48,7 @@ class Ingest:
         self,
         file: Path,
         title: str,
-        content: str | None,
+        content_id: str | None,
         profile: Profile,
         subtitles: Sequence[tuple[str, Path]] = (),
         *,
@@ -59,7 +60,7 @@ class Ingest:
         stored or any file touched. The same master, subtitles and profile again are the same version: what is ready or
         under way is not done twice, what failed is tried anew.
         """
-        name = content_id(content, title)
+        name = jobs.content_id(content_id, title)
         sides = _languages(subtitles)
         await probe.probe(file, profile)
         for path in sides.values():

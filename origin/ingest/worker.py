@@ -6,6 +6,7 @@ Killed in the middle of a job, it goes on with it when started again under the s
 import argparse
 import asyncio
 import contextlib
+import logging
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -75,6 +76,8 @@ async def _launch(settings: OriginSettings) -> None:
         "log_level": "WARNING",
         "notification_listener_polling_interval_sec": POLL_S,
     }
+    # With a handler of its own DBOS prints plain lines; with ours its warnings become events like all others.
+    logging.getLogger("dbos").addHandler(logging.NullHandler())
     DBOS(config=config)
     # On this loop and not in a thread: the workflows then run here, where the catalog's connections are.
     DBOS.launch()

@@ -54,7 +54,7 @@ class Origin:
     def events(self, worker: int) -> list[dict[str, Any]]:
         """What a worker logged."""
         lines = (self.folder / f"worker-{worker}.log").read_text().splitlines()
-        return [json.loads(line) for line in lines if line.startswith("{")]
+        return [json.loads(line) for line in lines]
 
     def left(self) -> list[str]:
         """Files of jobs that are still there."""

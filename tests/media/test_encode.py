@@ -41,6 +41,23 @@ async def test_key_frames_are_exactly_on_gops(fps: str, segment_s: float, every:
     assert abs(made.duration_s - 7) <= 1.5 / made.fps
 
 
+async def test_hevc_has_its_own_tag_and_the_same_gops(tmp_path: Path) -> None:
+    """T-007."""
+    source = clip(tmp_path / "in.mp4", size="192x108", seconds=5, audio=False)
+    await _encode(source, Encode("v96", 170, 96, 200, "hevc"), 2.0, tmp_path / "out.mp4")
+    assert keyframes(tmp_path / "out.mp4") == [0, 48, 96]
+    assert b"hvc1" in (tmp_path / "out.mp4").read_bytes()
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+async def test_the_same_master_gives_the_same_bytes(codec: str, tmp_path: Path) -> None:
+    """ING-21: a version's name promises its bytes."""
+    source = clip(tmp_path / "in.mp4", size="640x360", seconds=4, audio=False)
+    for name in ("one", "two"):
+        await _encode(source, Encode("v360", 640, 360, 300, codec), 2.0, tmp_path / f"{name}.mp4")
+    assert (tmp_path / "one.mp4").read_bytes() == (tmp_path / "two.mp4").read_bytes()
+
+
 async def test_variable_frames_become_constant_ones_of_the_same_length(tmp_path: Path) -> None:
     gaps = ("-vf", "select='not(between(n,30,59))'", "-fps_mode", "vfr")
     source = clip(tmp_path / "gaps.mkv", size="192x108", seconds=6, audio=False, more=gaps)

@@ -59,6 +59,7 @@ async def test_a_master_becomes_a_published_title(origin: Origin, tmp_path: Path
     worker.terminate()
     assert worker.wait(20) == 0
     assert origin.left() == []
+    assert {"taking jobs", "ready", "stopping"} <= {event["event"] for event in origin.events(0)}
 
 
 async def _said_again(origin: Origin, tmp_path: Path, submitted: Submitted) -> None:
