@@ -3,27 +3,47 @@
 import asyncio
 import base64
 import re
+from dataclasses import dataclass
+
+from cachetools import TTLCache
 
 from kit.clock import Clock
 from kit.errors import UpstreamFailed
 from kit.metrics import Family, Row
 from kit.tasks import Owner
 from proxy.fill.flight import Ending, Flight, NotShared, Outcome, Question, Revalidated, Shared, StaleOnError
-from proxy.http.fields import combined, single
-from proxy.rules.meta import matches
+from proxy.http.fields import Fields, combined, single
+from proxy.rules.meta import Meta, matches
 from proxy.rules.reuse import Revalidate
 from proxy.rules.storing import NotStored, storing
 from proxy.store.store import Store, Stored
-from proxy.store.writer import NoRoom, Writer
+from proxy.store.writer import NoRoom, TooLarge, Writer
 from proxy.upstream.client import Client, Response
 
 METRICS = (
     Family("headrace_fills_total", "Fills by how they ended", label="ending", values=tuple(Ending)),
     Family("headrace_collapsed_total", "Requests that waited for another's fill instead of asking upstream"),
-    Family("headrace_upstream_requests_total", "Requests sent upstream"),
+    Family("headrace_follow_timeouts_total", "Followers that waited too long for a head and asked by themselves"),
+    Family("headrace_upstream_requests_total", "Requests sent upstream by fills"),
 )
 _SHA256 = re.compile(r"(?:^|,)\s*sha-256=:([A-Za-z0-9+/=]+):")
 _SERVER_ERRORS = range(500, 600)
+_REMEMBERED = 10_000
+_PASS_S = 10.0
+"""So long after an answer that can never be kept, requests go upstream as they are, not one behind the other."""
+_REST_S = 1.0
+"""So long after a failure a stale answer serves without another attempt: a sick upstream is not asked per viewer."""
+_NEVER_KEPT = frozenset(
+    {
+        NotStored.NO_STORE,
+        NotStored.PRIVATE,
+        NotStored.VARY_ALL,
+        NotStored.NO_LIFETIME,
+        "undelimited",
+    }
+)
+"""What the origin says of the object. Reasons that one request can bring about (its Authorization) are not among them:
+nobody must be able to switch off collapsing for others."""
 
 
 class Filler:
@@ -33,6 +53,8 @@ class Filler:
         self._client, self._store, self._clock, self._row = client, store, clock, row
         self._follow_timeout_s = follow_timeout_s
         self._flights: dict[str, Flight] = {}
+        self._uncacheable: TTLCache[str, bool] = TTLCache(_REMEMBERED, _PASS_S, clock.monotonic)
+        self._failing: TTLCache[str, bool] = TTLCache(_REMEMBERED, _REST_S, clock.monotonic)
         self._owner = Owner("fills")
 
     def __len__(self) -> int:
@@ -44,7 +66,9 @@ class Filler:
         `stored` and `why` belong together: what is being revalidated. Raises UpstreamFailed. The caller owns a
         NotShared response.
         """
-        flight = self._flights.get(question.key)
+        if stored is not None and why is not None and why.if_error and question.key in self._failing:
+            return StaleOnError(stored, "upstream failed just now"), True
+        flight = self._flight_of(question.key)
         if flight is None:
             return await self._as_leader(self._begin(question, stored, why)), False
         outcome = await self._as_follower(flight, question)
@@ -53,17 +77,26 @@ class Filler:
         return await self._alone(question), False
 
     def refresh(self, question: Question, stored: Stored, why: Revalidate) -> None:
-        """Revalidate behind the viewer's back, unless somebody does already."""
-        if question.key not in self._flights:
+        """Revalidate behind the viewer's back, unless somebody does already or upstream failed just now."""
+        if self._flight_of(question.key) is None and question.key not in self._failing:
             flight = self._begin(question, stored, why)
             flight.outcome.add_done_callback(_close_unshared)
+
+    def passes(self, key: str) -> bool:
+        """Whether the last answer said that nothing can be kept: then the viewer's own question goes upstream."""
+        return key in self._uncacheable
 
     async def close(self) -> None:
         """End all flights."""
         await self._owner.close()
 
+    def _flight_of(self, key: str) -> Flight | None:
+        """The flight that a request may join: not one of before an invalidation."""
+        flight = self._flights.get(key)
+        return flight if flight is not None and flight.epoch == self._store.epoch(key) else None
+
     def _begin(self, question: Question, stored: Stored | None, why: Revalidate | None) -> Flight:
-        flight = self._flights[question.key] = Flight(question)
+        flight = self._flights[question.key] = Flight(question, self._store.epoch(question.key))
         self._owner.spawn("fill", self._fly(flight, stored, why))
         return flight
 
@@ -77,11 +110,11 @@ class Filler:
     async def _as_follower(self, flight: Flight, question: Question) -> Outcome | None:
         """The flight's outcome, or None when this request must ask by itself: not shared, other selecting fields, or
         the leader is too slow."""
-        flight.followers += 1
         try:
             async with asyncio.timeout(self._follow_timeout_s):
                 outcome = await asyncio.shield(flight.outcome)
         except TimeoutError:
+            self._row.add("headrace_follow_timeouts_total")
             return None
         if isinstance(outcome, NotShared):
             return None
@@ -102,45 +135,49 @@ class Filler:
         try:
             ending = await self._flight(flight, stored, why)
         except UpstreamFailed as error:
-            ending = Ending.CUT if flight.outcome.done() else Ending.FAILED
-            if not flight.outcome.done() and stored and why and why.if_error:
-                ending = Ending.STALE_ON_ERROR
-                flight.tell(StaleOnError(stored, error.kind))
-            flight.fail(error)
+            ending = self._failed(flight, stored, why, error)
         finally:
-            self._flights.pop(flight.question.key, None)
+            self._land(flight)
             flight.fail(UpstreamFailed("this process is going"))
             self._row.add("headrace_fills_total", ending)
 
-    async def _flight(self, flight: Flight, stored: Stored | None, why: Revalidate | None) -> Ending:
-        question = flight.question
-        conditions = why.conditions if why else ()
-        sent, epoch = self._clock.wall(), self._store.epoch()
-        self._row.add("headrace_upstream_requests_total")
-        response = await self._client.send("GET", question.target, question.fields + conditions, key=question.key)
-        received = self._clock.wall()
-        if response.status == 304 and stored is not None:
-            response.close()
-            meta = stored.meta.freshened(response.fields, sent, received)
-            flight.tell(Revalidated(await self._store.freshen(stored, meta)))
-            return Ending.REVALIDATED
-        if response.status in _SERVER_ERRORS and stored is not None and why is not None and why.if_error:
-            response.close()
-            flight.tell(StaleOnError(stored, f"status {response.status}"))
+    def _failed(self, flight: Flight, stored: Stored | None, why: Revalidate | None, error: UpstreamFailed) -> Ending:
+        if isinstance(error, TooLarge):
+            self._uncacheable[flight.question.key] = True
+        if flight.outcome.done():
+            return Ending.CUT
+        self._failing[flight.question.key] = True
+        if stored and why and why.if_error:
+            flight.tell(StaleOnError(stored, error.kind))
             return Ending.STALE_ON_ERROR
-        verdict = storing(
-            key=question.key,
-            method="GET",
-            request=question.fields,
-            status=response.status,
-            response=response.fields,
-            request_time=sent,
-            response_time=received,
-        )
+        flight.fail(error)
+        return Ending.FAILED
+
+    def _land(self, flight: Flight) -> None:
+        """Nobody may join any more. Another flight for the key, begun after an invalidation, goes on."""
+        if self._flights.get(flight.question.key) is flight:
+            del self._flights[flight.question.key]
+
+    async def _flight(self, flight: Flight, stored: Stored | None, why: Revalidate | None) -> Ending:
+        arrival = await self._ask(flight.question, why.conditions if why else ())
+        if arrival.response.status == 304 and stored is not None:
+            arrival.response.close()
+            if (ending := await self._freshen(flight, stored, arrival)) is not None:
+                return ending
+            arrival = await self._ask(flight.question, ())
+        response = arrival.response
+        if response.status in _SERVER_ERRORS and why is not None:
+            self._failing[flight.question.key] = True
+            if stored is not None and why.if_error:
+                response.close()
+                flight.tell(StaleOnError(stored, f"status {response.status}"))
+                return Ending.STALE_ON_ERROR
+        verdict = _storing(flight.question, response.status, response.fields, arrival)
         if isinstance(verdict, NotStored) or not response.delimited:
             return self._not_shared(flight, response, verdict if isinstance(verdict, NotStored) else "undelimited")
         try:
-            writer = await Writer.open(self._store, verdict, response.length if response.has_body else 0, epoch)
+            length = response.length if response.has_body else 0
+            writer = await Writer.open(self._store, verdict, length, flight.epoch)
         except NoRoom:
             return self._not_shared(flight, response, "no-room")
         except BaseException:
@@ -148,8 +185,29 @@ class Filler:
             raise
         return await self._bring_in(flight, response, writer)
 
+    async def _ask(self, question: Question, conditions: Fields) -> "_Arrival":
+        self._row.add("headrace_upstream_requests_total")
+        sent = self._clock.wall()
+        response = await self._client.send("GET", question.target, question.fields + conditions, key=question.key)
+        return _Arrival(response, sent, self._clock.wall())
+
+    async def _freshen(self, flight: Flight, stored: Stored, arrival: "_Arrival") -> Ending | None:
+        """The ending of a 304; None when it says that what is stored may not be shared: then the answer itself is asked
+        for, and nothing of before is kept."""
+        merged = stored.meta.freshened(arrival.response.fields, arrival.sent, arrival.received)
+        verdict = _storing(flight.question, merged.status, merged.fields, arrival)
+        if isinstance(verdict, NotStored) and verdict is not NotStored.NO_LIFETIME:
+            await self._store.invalidate(flight.question.key)
+            flight.epoch = self._store.epoch(flight.question.key)
+            return None
+        meta = merged if isinstance(verdict, NotStored) else verdict
+        flight.tell(Revalidated(await self._store.freshen(stored, meta, flight.epoch)))
+        return Ending.REVALIDATED
+
     def _not_shared(self, flight: Flight, response: Response, reason: NotStored | str) -> Ending:
-        self._flights.pop(flight.question.key, None)
+        self._land(flight)
+        if reason in _NEVER_KEPT:
+            self._uncacheable[flight.question.key] = True
         flight.tell(NotShared(response, reason))
         return Ending.NOT_SHARED
 
@@ -162,6 +220,7 @@ class Filler:
                 async for piece in response.pieces():
                     await writer.append(piece)
             _check(response, writer)
+            writer.checked()
         except BaseException as error:
             failure = error if isinstance(error, UpstreamFailed) else UpstreamFailed("the fill was given up")
             await writer.abort(failure)
@@ -172,9 +231,30 @@ class Filler:
         return Ending.FILLED if kept else Ending.NOT_KEPT
 
 
+@dataclass(frozen=True, slots=True)
+class _Arrival:
+    """An answer's head and when it was asked for and came (wall clock)."""
+
+    response: Response
+    sent: float
+    received: float
+
+
+def _storing(question: Question, status: int, fields: Fields, arrival: _Arrival) -> Meta | NotStored:
+    return storing(
+        key=question.key,
+        method="GET",
+        request=question.fields,
+        status=status,
+        response=fields,
+        request_time=arrival.sent,
+        response_time=arrival.received,
+    )
+
+
 def _check(response: Response, writer: Writer) -> None:
     """Length as announced, bytes as origin digested them (RFC 9530)."""
-    if response.has_body and response.length is not None and writer.body.ready != response.length:
+    if response.has_body and response.length is not None and writer.written != response.length:
         raise UpstreamFailed("upstream sent another length than it announced")
     stated = _SHA256.search(single(response.fields, "Repr-Digest") or "")
     if stated and response.status == 200 and base64.b64encode(writer.digest).decode() != stated[1]:

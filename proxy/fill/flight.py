@@ -82,10 +82,10 @@ class Question:
 class Flight:
     """A fill and its outcome. The head is known when `outcome` is."""
 
-    def __init__(self, question: Question) -> None:
-        self.question = question
+    def __init__(self, question: Question, epoch: int) -> None:
+        """`epoch` is the store's when upstream is asked: who comes after an invalidation must not be told this."""
+        self.question, self.epoch = question, epoch
         self.outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self.followers = 0
 
     def tell(self, outcome: Outcome) -> None:
         """Everybody who waits may go on."""

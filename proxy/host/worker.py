@@ -124,7 +124,7 @@ def _store(settings: NodeSettings, board: Board, row: Row) -> Store:
     bounds = Bounds(settings.store.disk, settings.store.memory // settings.workers, settings.store.memory_object)
     node = NodeCounts(
         disk_used=lambda: board.total("headrace_store_disk_bytes"),
-        epoch=lambda: board.total("headrace_invalidations_total"),
+        epoch=lambda shard: board.total("headrace_invalidations_total", shard),
     )
     return Store(settings.store.cache_dir, bounds, row, node)
 

@@ -7,9 +7,9 @@ from email.utils import formatdate
 _MONTHS = {name: number for number, name in enumerate(calendar.month_abbr) if name}
 _TIME = r"(\d\d):(\d\d):(\d\d)"
 _DAY = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
-_IMF = re.compile(rf"{_DAY}, (\d\d) (\w\w\w) (\d{{4}}) {_TIME} GMT")
-_RFC850 = re.compile(rf"(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day, (\d\d)-(\w\w\w)-(\d\d) {_TIME} GMT")
-_ASCTIME = re.compile(rf"{_DAY} (\w\w\w) ([ \d]\d) {_TIME} (\d{{4}})")
+_IMF = re.compile(rf"{_DAY}, (\d\d) (\w\w\w) (\d{{4}}) {_TIME} GMT", re.ASCII)
+_RFC850 = re.compile(rf"(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day, (\d\d)-(\w\w\w)-(\d\d) {_TIME} GMT", re.ASCII)
+_ASCTIME = re.compile(rf"{_DAY} (\w\w\w) ([ \d]\d) {_TIME} (\d{{4}})", re.ASCII)
 
 
 def parse(text: str | None) -> float | None:

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 _BYTES = re.compile(r"bytes=(.*)", re.IGNORECASE | re.DOTALL)
-_SPEC = re.compile(r"(\d{0,18})-(\d{0,18})")
+_SPEC = re.compile(r"([0-9]{0,18})-([0-9]{0,18})")
 
 
 @dataclass(frozen=True, slots=True)

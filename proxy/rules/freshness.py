@@ -35,8 +35,8 @@ def freshness(meta: Meta) -> Freshness:
 
 def age(meta: Meta, now: float) -> float:
     """Current age in seconds (RFC 9111 4.2.3), never below 0 whatever the clocks say."""
-    stated = values(meta.fields, "Age")
-    age_value = float(stated[0]) if stated and stated[0].isascii() and stated[0].isdigit() else 0.0
+    stated = next(iter(values(meta.fields, "Age")), None)
+    age_value = float(cache_control.seconds({"age": stated}, "age") or 0) if stated else 0.0
     date = dates.parse(single(meta.fields, "Date"))
     apparent = max(0.0, meta.response_time - date) if date is not None else 0.0
     corrected = age_value + max(0.0, meta.response_time - meta.request_time)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from proxy.http import dates
 from proxy.http.conditionals import Validators
 from proxy.http.fields import Fields, single, values, without
 
@@ -24,19 +25,23 @@ class Meta:
         return Validators(single(self.fields, "ETag"), single(self.fields, "Last-Modified"))
 
     def freshened(self, fields: Fields, request_time: float, response_time: float) -> "Meta":
-        """After a 304: its fields replace ours of the same name (RFC 9111 3.2, 4.3.4)."""
-        fresh = without(storable_fields(fields), _UNTOUCHED)
+        """After a 304: its fields replace ours of the same name (RFC 9111 3.2, 4.3.4). `vary` stays: whether the answer
+        may still be kept, and under which selecting fields, is for rules.storing to say anew."""
+        fresh = without(storable_fields(fields, response_time), _UNTOUCHED)
         kept = without(self.fields, {"Age", *(name for name, _ in fresh)})
         return replace(self, fields=kept + fresh, request_time=request_time, response_time=response_time)
 
 
-_UNTOUCHED = ("Content-Encoding", "Content-Type", "Content-Range", "Content-Length")
+_UNTOUCHED = ("Content-Encoding", "Content-Type", "Content-Range")
 """A 304 never changes what describes the stored bytes (RFC 9111 3.2)."""
+_OF_ONE_ANSWER = ("Cache-Status", "Content-Length", "X-Request-ID")
+"""Length is the body's own; Cache-Status and id were for the answer that was stored, not for those made from it."""
 
 
-def storable_fields(fields: Fields) -> Fields:
-    """The fields kept with a stored answer. Length is the body's own; the tiers' Cache-Status was for one answer."""
-    return without(fields, ("Cache-Status", "Content-Length"))
+def storable_fields(fields: Fields, response_time: float) -> Fields:
+    """The fields kept with a stored answer; one without Date gets the time of its arrival (RFC 9110 6.6.1)."""
+    kept = without(fields, _OF_ONE_ANSWER)
+    return kept if values(kept, "Date") else (*kept, ("Date", dates.render(response_time)))
 
 
 def vary_of(response: Fields, request: Fields) -> Fields | None:

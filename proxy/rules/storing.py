@@ -37,7 +37,7 @@ def storing(
     vary = vary_of(response, request)
     if vary is None:
         return NotStored.VARY_ALL
-    meta = Meta(key, status, storable_fields(response), request_time, response_time, vary)
+    meta = Meta(key, status, storable_fields(response, response_time), request_time, response_time, vary)
     known = freshness(meta)
     if known.lifetime <= 0 and not _revalidates(meta):
         return NotStored.NO_LIFETIME
@@ -60,7 +60,7 @@ def _forbidden(
     explicit = any(name in directives for name in ("public", "s-maxage", "must-revalidate"))
     if values(request, "Authorization") and not explicit:
         return NotStored.AUTHORIZATION  # RFC 9111 3.5
-    if values(response, "Set-Cookie") and not explicit:
+    if values(response, "Set-Cookie"):
         return NotStored.SET_COOKIE  # stricter than 9111 7.3 asks: one viewer's session must not reach another
     return None
 

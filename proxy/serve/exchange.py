@@ -56,7 +56,7 @@ class Exchange:
 
 def recognise(request: BaseRequest) -> Exchange:
     """The exchange of a request that aiohttp has parsed; its target is not looked at yet."""
-    fields = tuple((_text(name), _text(value)) for name, value in request.raw_headers)
+    fields = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in request.raw_headers)
     return Exchange(
         request=request,
         method=request.method,
@@ -68,18 +68,12 @@ def recognise(request: BaseRequest) -> Exchange:
 
 
 def check_target(exchange: Exchange) -> None:
-    """Split the target; BadRequest unless it is in origin form."""
+    """Split the target; BadRequest unless it is in origin form. A lone `?` goes: the tier behind would not see it."""
     exchange.path, exchange.query = targets.check(exchange.target)
+    if not exchange.query:
+        exchange.target = exchange.path
 
 
 def request_id(stated: str | None) -> str:
     """The caller's id when it is 1-64 of `[A-Za-z0-9._-]`, else a new one (T-035)."""
     return stated if stated and _REQUEST_ID.fullmatch(stated) else secrets.token_hex(8)
-
-
-def _text(raw: bytes) -> str:
-    """Field bytes as text that is written back as the same bytes where they are UTF-8."""
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        return raw.decode("latin-1")

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 
-from kit.errors import BadRequest, Unprocessable
+from kit.errors import BadRequest
 from proxy.http import cache_status
 from proxy.http.cache_status import Forward
 from proxy.http.fields import Fields, combined, end_to_end, values, without
@@ -24,8 +24,8 @@ class Passer:
 
     async def pass_on(self, exchange: Exchange, answer: Answer, passage: Passage, key: str, why: Forward) -> Sent:
         """Send the request as it is, relay the answer; a success of an unsafe method invalidates (RFC 9111 4.4)."""
-        if exchange.method == "CONNECT" or values(exchange.fields, "Upgrade"):
-            raise Unprocessable("tunnels and upgrades are not served")
+        if exchange.method == "CONNECT":
+            raise BadRequest("tunnels are not served")
         body, length = self._body(exchange)
         kept = self._tier.forwarded(end_to_end(exchange.fields))
         via = combined(kept, "Via")
@@ -45,15 +45,18 @@ class Passer:
         """Put an upstream's answer on the wire as it comes, our Cache-Status behind those of the tiers before."""
         exchange.handling = Handling.PASS
         theirs = combined(response.fields, "Cache-Status")
-        fields = (
-            *without(response.fields, ("Cache-Status", "Content-Length", "X-Request-ID")),
+        ours: Fields = (
             ("Cache-Status", f"{theirs}, {member}" if theirs else member),
             ("X-Request-ID", exchange.request_id),
             *self._tier.answer_fields,
         )
+        fields = (
+            *without(response.fields, ("Content-Length", *(name for name, _ in ours))),
+            *ours,
+        )
         try:
             await answer.begin(response.status, fields, response.length)
-            if response.has_body:
+            if response.has_body and exchange.method != "HEAD":
                 await answer.body(response.pieces())
             return await answer.end()
         finally:

@@ -24,7 +24,7 @@ from proxy.http import cache_status
 from proxy.http.cache_status import Forward
 from proxy.http.fields import Fields, combined, end_to_end, without
 from proxy.rules.freshness import age, freshness
-from proxy.rules.key import cache_key
+from proxy.rules.key import cache_key, strip_cmcd
 from proxy.rules.meta import Meta
 from proxy.rules.reuse import Fresh, Miss, Revalidate, StaleWhileRevalidate, decide
 from proxy.serve import deliver
@@ -122,6 +122,8 @@ class Pipeline:
             case Miss():
                 if exchange.method == "HEAD":  # a head alone is not worth fetching a body for
                     return await self._passer.pass_on(exchange, answer, passage, key, Forward.URI_MISS)
+                if self._filler.passes(key):
+                    return await self._passer.pass_on(exchange, answer, passage, key, Forward.BYPASS)
                 return await self._fill(exchange, answer, passage, key, None, decision)
             case _:
                 assert_never(decision)
@@ -171,9 +173,9 @@ class Pipeline:
 
     async def _deliver(self, exchange: Exchange, answer: Answer, meta: Meta, body: Body, member: str) -> Sent:
         stated = int(age(meta, self._clock.wall()))
-        fields = without(meta.fields, ("Age",))
-        made = deliver.plan(meta.status, fields, meta.validators, body.length, exchange.method, exchange.fields)
         extra = (("Age", str(stated)), ("Cache-Status", member), *self._common(exchange))
+        fields = without(meta.fields, (name for name, _ in extra))
+        made = deliver.plan(meta.status, fields, meta.validators, body.length, exchange.method, exchange.fields)
         try:
             return await deliver.send(answer, made, body, exchange.method, extra)
         except OSError as error:
@@ -189,7 +191,7 @@ class Pipeline:
         ours = f"1.1 {self._name}"
         fields = without(kept, ("Via", "X-Request-ID"))
         added = (("Via", f"{via}, {ours}" if via else ours), ("X-Request-ID", exchange.request_id))
-        return Question(key, passage.target, fields + added)
+        return Question(key, strip_cmcd(passage.target), fields + added)
 
     async def _direct(self, exchange: Exchange, answer: Answer, direct: Direct) -> Sent:
         await answer.begin(direct.status, direct.fields + self._common(exchange), len(direct.body))

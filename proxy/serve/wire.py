@@ -89,7 +89,8 @@ def cut(request: BaseRequest) -> Cut:
 
 
 def head(status: int, fields: Fields, length: int | None, now: float, *, chunked: bool, close: bool) -> bytes:
-    """Status line and fields as bytes."""
+    """Status line and fields as bytes. Text of fields is Latin-1 throughout the engine: a byte a character, so that what
+    is not ASCII arrives as it was sent."""
     lines = [f"HTTP/1.1 {status} {_REASONS.get(status, '')}"]
     lines += [f"{name}: {value}" for name, value in fields]
     if not values(fields, "Date"):
@@ -100,4 +101,4 @@ def head(status: int, fields: Fields, length: int | None, now: float, *, chunked
         lines.append(f"Content-Length: {length}")
     if close:
         lines.append("Connection: close")
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("utf-8", "surrogateescape")
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace")

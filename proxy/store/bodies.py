@@ -20,7 +20,8 @@ class Body(Protocol):
         ...
 
     def pieces(self, start: int, end: int | None) -> AsyncIterator[bytes]:
-        """Bytes from `start` to `end` (exclusive; None: to the end). UpstreamFailed when they never come."""
+        """Bytes from `start` to `end` (exclusive; None: to the end). UpstreamFailed when they never come, OSError when
+        the disk does not give them."""
         ...
 
 
@@ -61,7 +62,7 @@ class FileBody:
         while start < stop:
             piece = await read_at(self._lease.fd, self._offset + start, min(PIECE, stop - start))
             if not piece:
-                raise UpstreamFailed("a cache file ended early")
+                raise OSError("a cache file ended early")
             start += len(piece)
             yield piece
 

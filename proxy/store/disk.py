@@ -5,6 +5,7 @@ import fcntl
 import hashlib
 import itertools
 import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from proxy.store.descriptors import Lease
 from proxy.store.format import Foreign, Layout
 
 _PARTS = "parts"
+_LOCK = "lock"
 _numbers = itertools.count()
 
 
@@ -37,6 +39,15 @@ class Part:
     offset: int
 
 
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A file that can be found; `replaced` bytes lay under its name before."""
+
+    path: Path
+    layout: Layout
+    replaced: int
+
+
 def prepare(directory: Path) -> None:
     """Make the directories of a cache."""
     (directory / _PARTS).mkdir(parents=True, exist_ok=True)
@@ -49,18 +60,23 @@ def path_of(directory: Path, key: str) -> Path:
 
 
 def find(directory: Path, key: str) -> Found | None:
-    """The complete file for `key`, None when there is none."""
+    """The complete file for `key`, None when there is none. Foreign when what lies there is not a whole file of ours."""
     path = path_of(directory, key)
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
     except FileNotFoundError:
         return None
     lease = Lease(fd)
-    try:
-        layout, meta = _read_head(fd, key)
-    except Foreign:
-        return None
+    layout, meta = _read_head(fd, key)
     return Found(path, lease, layout, meta)
+
+
+def read_whole(found: Found) -> bytes:
+    """The body of a small file; Foreign unless it is what was written."""
+    data = os.pread(found.lease.fd, found.layout.body_length, found.layout.body_offset)
+    if hashlib.sha256(data).digest() != found.layout.digest:
+        raise Foreign("the body is not what was written")
+    return data
 
 
 def _read_head(fd: int, key: str) -> tuple[Layout, Meta]:
@@ -93,16 +109,24 @@ def write(part: Part, piece: bytes, at: int) -> None:
     _write_all(part.lease.fd, piece, part.offset + at)
 
 
-def publish(directory: Path, part: Part, meta: Meta, length: int, digest: bytes) -> tuple[Path, Layout]:
-    """Complete the head, then give the file its name: from here on it can be found."""
+def publish(
+    directory: Path, part: Part, meta: Meta, length: int, digest: bytes, current: Callable[[], bool]
+) -> Published | None:
+    """Complete the head, then give the file its name: from here on it can be found. None, and the part is gone, when
+    `current` says that an invalidation overtook the fill; it is asked under the lock that invalidations take."""
     fd = part.lease.fd
     os.ftruncate(fd, part.offset + length)
     _write_all(fd, file_format.finished(part.block, length, digest), 0)
+    layout, _ = _read_head(fd, meta.key)
     path = path_of(directory, meta.key)
     path.parent.mkdir(exist_ok=True)
-    part.path.rename(path)
-    layout, _ = _read_head(fd, meta.key)
-    return path, layout
+    with _locked(directory):
+        if not current():
+            discard(part)
+            return None
+        replaced = _size(path)
+        part.path.rename(path)
+    return Published(path, layout, replaced)
 
 
 def discard(part: Part) -> None:
@@ -110,26 +134,51 @@ def discard(part: Part) -> None:
     part.path.unlink(missing_ok=True)
 
 
-def rewrite(found: Found, meta: Meta) -> bool:
-    """New metadata for a complete file; False when it does not fit and only memory knows it."""
-    block = file_format.rewritten(found.layout, meta)
-    if block is None:
-        return False
-    with contextlib.suppress(FileNotFoundError), found.path.open("r+b") as file:
-        if os.fstat(file.fileno()).st_ino == os.fstat(found.lease.fd).st_ino:
+def rewrite(directory: Path, layout: Layout, meta: Meta) -> bool:
+    """New metadata for the file whose body `layout` describes; False when it does not fit or that file is gone, so that
+    only memory knows it. Metadata never meets the body of another answer."""
+    with contextlib.suppress(FileNotFoundError), path_of(directory, meta.key).open("r+b") as file:
+        now, _ = _read_head(file.fileno(), meta.key)
+        block = file_format.rewritten(now, meta)
+        if block is not None and now.digest == layout.digest:
             _write_all(file.fileno(), block, 0)
-    return True
+            return True
+    return False
 
 
-def remove(path: Path) -> None:
-    """Forget a file."""
-    path.unlink(missing_ok=True)
+def remove(directory: Path, key: str, removed: Callable[[], None]) -> int:
+    """Remove the file for `key`, then call `removed`, under the lock: a fill that is about to publish either was
+    before, and its file goes, or finds that it was overtaken. The bytes that went."""
+    with _locked(directory):
+        path = path_of(directory, key)
+        size = _size(path)
+        path.unlink(missing_ok=True)
+        removed()
+    return size
 
 
 def touch(path: Path) -> None:
     """Note the use of a file, for the janitor."""
     with contextlib.suppress(OSError):
         os.utime(path)
+
+
+@contextlib.contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    """One holder at a time among all workers of a node. Held for a rename or an unlink, never for body bytes."""
+    fd = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.lstat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _write_all(fd: int, data: bytes, at: int) -> None:

@@ -17,6 +17,7 @@ from kit.metrics import Board
 HIGH, LOW = 0.90, 0.80
 """Watermarks (D-09): above HIGH files are removed until LOW."""
 _LOOK_EVERY_S = 1.0
+_SWEEP_EVERY_S = 600.0
 _DISK = "headrace_store_disk_bytes"
 
 
@@ -37,12 +38,14 @@ class Janitor:
         self._board, self._row = board, board.row(row)
 
     async def run(self) -> None:
-        """Scan at start, then whenever the counters pass the high watermark."""
-        await self.sweep()
+        """Scan at start, whenever the counters pass the high watermark, and now and then for what dead workers left."""
+        due = 0.0
         while True:
-            await asyncio.sleep(_LOOK_EVERY_S)
-            if self._board.total(_DISK) > self._limit * HIGH:
+            now = asyncio.get_running_loop().time()
+            if now >= due or self._board.total(_DISK) > self._limit * HIGH:
+                due = now + _SWEEP_EVERY_S
                 await self.sweep()
+            await asyncio.sleep(_LOOK_EVERY_S)
 
     async def sweep(self) -> None:
         """Count what is there; remove what is too much."""
@@ -54,18 +57,18 @@ class Janitor:
             log.get("store").info("evicted", files=removed, bytes_left=total)
 
     def _sweep(self) -> tuple[int, int]:
-        remove_orphans(self._directory / "parts")
+        growing = remove_orphans(self._directory / "parts")
         files = scan(self._directory)
-        total = sum(file.size for file in files)
+        total = growing + sum(file.size for file in files)
         removed = 0
         if total > self._limit * HIGH:
             for file in sorted(files, key=lambda each: each.used):
                 if total <= self._limit * LOW:
                     break
-                with contextlib.suppress(FileNotFoundError):
-                    file.path.unlink()
-                total -= file.size
-                removed += 1
+                with contextlib.suppress(OSError):
+                    file.path.unlink(missing_ok=True)
+                    total -= file.size
+                    removed += 1
         return total, removed
 
 
@@ -86,12 +89,15 @@ def scan(directory: Path) -> list[File]:
     return found
 
 
-def remove_orphans(parts: Path) -> None:
-    """Remove part files that no living writer holds the lock of."""
+def remove_orphans(parts: Path) -> int:
+    """Remove part files that no living writer holds the lock of; the bytes of those that one holds."""
+    growing = 0
     for path in parts.glob("*.*.*"):
         with contextlib.suppress(OSError), path.open("rb") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
+                growing += path.lstat().st_size
                 continue
             path.unlink(missing_ok=True)
+    return growing

@@ -1,9 +1,10 @@
 """The store of one worker: an index over the directory that all workers of the node share."""
 
 import asyncio
+import zlib
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,7 +15,7 @@ from proxy.store import disk
 from proxy.store.bodies import FileBody, MemoryBody
 from proxy.store.descriptors import Descriptors, Lease
 from proxy.store.disk import Found
-from proxy.store.format import Layout
+from proxy.store.format import Foreign, Layout
 
 T = TypeVar("T")
 
@@ -22,14 +23,30 @@ _ENTRIES = 50_000
 _DESCRIPTORS = 256
 _TOUCH_EVERY_S = 60.0
 
+_SHARDS = tuple(f"{number:02x}" for number in range(32))
+"""One counter for all keys would let every POST spoil every fill under way."""
+
 METRICS = (
-    Family("headrace_store_disk_bytes", "Bytes of complete files in the cache directory", "gauge"),
+    Family("headrace_store_disk_bytes", "Bytes in the cache directory, fills under way included", "gauge"),
     Family("headrace_store_memory_bytes", "Bytes of bodies in memory", "gauge"),
     Family("headrace_store_entries", "Answers in the workers' indexes", "gauge"),
     Family("headrace_store_errors_total", "Failed disk operations; each was served as a miss"),
-    Family("headrace_invalidations_total", "Answers removed because something changed them (RFC 9111 4.4)"),
+    Family(
+        "headrace_store_foreign_total", "Files under an answer's name that were not whole or not ours; each was a miss"
+    ),
+    Family(
+        "headrace_invalidations_total",
+        "Answers removed because something changed them (RFC 9111 4.4), by shard of the keys",
+        label="shard",
+        values=_SHARDS,
+    ),
     Family("headrace_store_evictions_total", "Files removed to stay within the bytes allowed"),
 )
+
+
+def shard_of(key: str) -> str:
+    """Which counter of invalidations a key shares; the same in every worker."""
+    return _SHARDS[zlib.crc32(key.encode("utf-8", "surrogateescape")) % len(_SHARDS)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +63,9 @@ class NodeCounts:
     """What this worker must know of the others."""
 
     disk_used: Callable[[], int]
-    """Bytes of complete files."""
-    epoch: Callable[[], int]
-    """How many invalidations there were."""
+    """Bytes in the cache directory, fills under way included."""
+    epoch: Callable[[str], int]
+    """How many invalidations there were in a shard of the keys."""
 
 
 @dataclass(slots=True)
@@ -87,63 +104,74 @@ class Store:
     async def lookup(self, key: str, now: float) -> Stored | None:
         """What is stored under `key`: from memory, from the index, or found in the directory."""
         entry = self._index.get(key)
-        if entry is None or entry.epoch != self._node.epoch():
+        stored = self._ready(entry)
+        if entry is None or stored is None:
             return await self._found(key, now)
         self._index.move_to_end(key)
         if now - entry.touched > _TOUCH_EVERY_S:
             entry.touched = now
             await self.blocking(disk.touch, entry.path)
+        return stored
+
+    def _ready(self, entry: Entry | None) -> Stored | None:
+        """An indexed answer, unless it must be looked for again: an invalidation came, or its file is not open."""
+        if entry is None or entry.epoch != self.epoch(entry.meta.key):
+            return None
         if entry.body is not None:
             return Stored(entry.meta, entry.body, entry)
         lease = self._descriptors.get(entry.path)
         if lease is None or entry.layout is None:
-            return await self._found(key, now)
+            return None
         return Stored(entry.meta, FileBody(lease, entry.layout.body_offset, entry.layout.body_length), entry)
 
     async def _found(self, key: str, now: float) -> Stored | None:
         """Look in the directory: another worker, or an earlier life of this one, may have stored it."""
-        old, epoch = self._index.get(key), self._node.epoch()
-        try:
-            found = await self.blocking(disk.find, self.directory, key)
-        except OSError as error:
-            self.disk_error("find", error)
-            found = None
+        old, epoch = self._index.get(key), self.epoch(key)
+        found, data = await self._read(key)
+        indexed = self._index.get(key)
+        if indexed is not old and (stored := self._ready(indexed)):
+            return stored  # a fill ended while we looked: what we saw is of before
         if found is None:
             self.forget(key)
             return None
-        small = found.layout.body_length <= self.bounds.memory_object
-        meta = old.meta if old and old.layout and old.layout.digest == found.layout.digest else found.meta
-        if not small:
-            return self._remember_file(Entry(meta, found.path, None, found.layout, now, epoch), found.lease)
-        data = await self._read_small(found)
+        meta = found.meta
+        if old and old.epoch == epoch and old.layout and old.layout.digest == found.layout.digest:
+            meta = max(old.meta, meta, key=lambda each: each.response_time)  # a 304's fields may not have fitted
         if data is None:
-            return None
+            return self._remember_file(Entry(meta, found.path, None, found.layout, now, epoch), found.lease)
         return self._remember(Entry(meta, found.path, MemoryBody(data), found.layout, now, epoch))
 
-    async def _read_small(self, found: Found) -> bytes | None:
-        body = FileBody(found.lease, found.layout.body_offset, found.layout.body_length)
+    async def _read(self, key: str) -> tuple[Found | None, bytes | None]:
+        """The file for `key`, and its body when that is small. (None, None): it is a miss, counted if it should not be."""
         try:
-            return b"".join([piece async for piece in body.pieces(0, None)])
-        except Exception as error:
+            found = await self.blocking(disk.find, self.directory, key)
+            if found is None or found.layout.body_length > self.bounds.memory_object:
+                return found, None
+            return found, await self.blocking(disk.read_whole, found)
+        except OSError as error:
             self.disk_error("read", error)
-            return None
+        except Foreign as error:
+            self._row.add("headrace_store_foreign_total")
+            log.get("store").warning("foreign file", key=key[:200], why=str(error))
+        return None, None
 
     def keep(self, entry: Entry, lease: Lease | None = None) -> Stored:
         """Index what was just published: a body in memory, or a file with its open `lease`."""
-        if entry.layout is not None:
-            self._row.add("headrace_store_disk_bytes", amount=entry.layout.body_offset + entry.layout.body_length)
         return self._remember(entry) if lease is None else self._remember_file(entry, lease)
 
-    async def freshen(self, stored: Stored, meta: Meta) -> Stored:
-        """New metadata after a 304, in memory and, where it fits, in the file."""
+    async def freshen(self, stored: Stored, meta: Meta, epoch: int) -> Stored:
+        """New metadata after a 304, in memory and, where it fits, in the file; `epoch` is of when upstream was asked.
+
+        After another invalidation, or when other bytes were stored since, only the answer given back has it.
+        """
         entry = stored.entry
+        if epoch != self.epoch(meta.key):
+            return Stored(meta, stored.body, replace(entry, meta=meta))
         entry.meta = meta
         if entry.layout is not None:
             try:
-                found = await self.blocking(disk.find, self.directory, meta.key)
-                if found:
-                    await self.blocking(disk.rewrite, found, meta)
-            except OSError as error:
+                await self.blocking(disk.rewrite, self.directory, entry.layout, meta)
+            except (OSError, Foreign) as error:
                 self.disk_error("rewrite", error)
         return Stored(meta, stored.body, entry)
 
@@ -156,20 +184,29 @@ class Store:
     async def invalidate(self, key: str) -> None:
         """Remove the answer for `key` on this node: every worker looks again before it serves what it remembers, and a
         fill begun before this publishes nothing (RFC 9111 4.4)."""
-        self._row.add("headrace_invalidations_total")
+        shard = shard_of(key)
+
+        def removed() -> None:
+            self._row.add("headrace_invalidations_total", shard)
+
         self.forget(key)
         try:
-            await self.blocking(disk.remove, disk.path_of(self.directory, key))
+            self.reserve(-await self.blocking(disk.remove, self.directory, key, removed))
         except OSError as error:
+            removed()
             self.disk_error("remove", error)
 
-    def epoch(self) -> int:
-        """How many invalidations this node has seen."""
-        return self._node.epoch()
+    def epoch(self, key: str) -> int:
+        """How many invalidations this node has seen, of `key` or of others that share its counter."""
+        return self._node.epoch(shard_of(key))
 
     def room_for(self, size: int) -> bool:
         """Whether storing `size` more bytes keeps the node within its disk."""
         return self._node.disk_used() + size <= self.bounds.disk
+
+    def reserve(self, size: int) -> None:
+        """Count bytes that are about to be on disk, or (negative) that went: fills under way have their place."""
+        self._row.add("headrace_store_disk_bytes", amount=size)
 
     def disk_error(self, what: str, error: Exception) -> None:
         """Count a failed disk operation; the request goes on as a miss."""

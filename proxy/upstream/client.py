@@ -141,7 +141,7 @@ class Client:
         length: int | None,
     ) -> Response:
         assert self._session is not None
-        headers = CIMultiDict(without(fields, _OURS))
+        headers = CIMultiDict((name, _as_utf8(value)) for name, value in without(fields, _OURS))
         headers["Host"] = self._authority or URL(base).authority
         headers.extend(self._sign(method, target) if self._sign else ())
         if body is not None and length is not None:
@@ -163,6 +163,16 @@ class Client:
 
 class _CannotConnect(Exception):
     """Nothing was sent: another server may be tried whatever the method."""
+
+
+def _as_utf8(value: str) -> str:
+    """aiohttp writes fields as UTF-8: bytes that are UTF-8 stay themselves, others become the UTF-8 of Latin-1."""
+    if value.isascii():
+        return value
+    try:
+        return value.encode("latin-1").decode()
+    except UnicodeError:
+        return value
 
 
 def _length(fields: Fields) -> int | None:
