@@ -1,0 +1,94 @@
+"""Real headless Chromium plays the demo's clip through an edge: issue 'Backbone', Must show; PLY-01."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser, Page, async_playwright
+
+from tests.support.installation import Installation
+
+pytestmark = pytest.mark.browser
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--autoplay-policy=no-user-gesture-required",
+]
+PLAY_S = 10.0
+VIDEO = "document.querySelector('video')"
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", headless=True, args=FLAGS)
+        yield browser
+        await browser.close()
+
+
+async def _play(browser: Browser, running: Installation, kind: str) -> dict[str, Any]:
+    """Open the watch page, choose how to play, play PLAY_S seconds; what the page says of itself at the end."""
+    page = await browser.new_page(viewport={"width": 640, "height": 800})
+    outside: list[str] = []
+    page.on("request", lambda request: outside.append(request.url) if not _ours(request.url) else None)
+    await page.goto(running.line["player"])
+    await page.check(f"input[value='{kind}']", force=True)
+    playing = f"window.headrace.player === '{kind}' && window.headrace.edge && {VIDEO}.currentTime > 0.1"
+    await page.wait_for_function(playing, timeout=20_000)
+    await page.evaluate(f"{VIDEO}.playbackRate = 2")
+    begun = await page.evaluate(f"{VIDEO}.currentTime")
+    await page.wait_for_function(f"{VIDEO}.currentTime > {begun + PLAY_S}", timeout=30_000)
+    state = await _state(page)
+    await page.close()
+    assert outside == []
+    return state
+
+
+async def _state(page: Page) -> dict[str, Any]:
+    return dict(
+        await page.evaluate(
+            f"""() => {{
+                const video = {VIDEO};
+                const shown = [...video.textTracks].filter((track) => track.mode === 'showing').length;
+                return {{...window.headrace, src: video.src, shown, total: video.getVideoPlaybackQuality().totalVideoFrames}};
+            }}"""
+        )
+    )
+
+
+def _ours(url: str) -> bool:
+    return url.startswith(("http://127.0.0.1:", "blob:", "data:"))
+
+
+async def test_hls_and_dash_play_ten_seconds_through_an_edge(browser: Browser, running: Installation) -> None:
+    """hls.js by HLS, Shaka by HLS and by DASH, side by side; never the browser's own HLS."""
+    kinds = {"hls.js": "hls", "shaka-hls": "hls", "shaka-dash": "dash"}
+    states = await asyncio.gather(*(_play(browser, running, kind) for kind in kinds))
+    edges = {edge["url"].removeprefix("http://") for edge in running.line["edges"]}
+    for (kind, format_), state in zip(kinds.items(), states, strict=True):
+        assert (state["player"], state["format"]) == (kind, format_)
+        assert state["error"] is None, (kind, state)
+        assert state["total"] > 60, (kind, state)
+        assert state["frames"]["decoded"] > 60, (kind, state)
+        assert state["edge"] in edges, (kind, state)
+        assert state["cacheStatus"].startswith("edge-"), (kind, state)
+        assert state["rung"]["height"] in (240, 360), (kind, state)
+        assert state["src"].startswith("blob:"), (kind, state)
+        assert state["shown"] == 0, f"{kind}: subtitles are off, yet a track shows"
+
+
+async def test_the_console_shows_every_node(browser: Browser, running: Installation) -> None:
+    page = await browser.new_page(viewport={"width": 360, "height": 700})
+    await page.goto(running.line["console"])
+    for node in [*running.line["edges"], *running.line["shields"]]:
+        await page.get_by_text(node["id"], exact=True).wait_for(timeout=5_000)
+    wider = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+    assert not await page.evaluate(wider)
+    await page.close()
