@@ -6,6 +6,8 @@ a whole header. `describe` and `refuse` are pure.
 
 import asyncio
 import contextlib
+import errno
+import stat
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -130,7 +132,7 @@ def refuse(seen: Probe, profile: Profile) -> None:
 
 async def _size(file: Path) -> int:
     try:
-        return (await asyncio.to_thread(file.stat)).st_size
+        return await asyncio.to_thread(_readable, file)
     except OSError as error:
         raise Unprocessable(f"the file cannot be opened: {error.strerror}") from None
 
@@ -150,6 +152,15 @@ async def _ask(file: Path, *what: str, containers: str = CONTAINERS) -> dict[str
     if "moov atom not found" in finished.errors and await asyncio.to_thread(_begins_as_mp4, file):
         raise Unprocessable("the file is truncated: its index (moov) is missing")
     raise Unprocessable("the file is not of a format that can be read")
+
+
+def _readable(file: Path) -> int:
+    """The size of a regular file that may be read. A pipe is not opened: that would wait for its writer."""
+    found = file.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "it is no regular file")
+    file.open("rb").close()
+    return found.st_size
 
 
 def _begins_as_mp4(file: Path) -> bool:

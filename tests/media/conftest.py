@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from configs.load import load
+from configs.load import child_environment, load
 from configs.schema.origin import OriginSettings, Profile, Rung
 from origin.assets import ObjectStore
 from origin.catalog.engine import default_url
@@ -43,12 +43,13 @@ class Origin:
     ingest: Ingest
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
-    def start(self) -> subprocess.Popen[bytes]:
-        """Start a worker; its log is worker-<n>.log."""
+    def start(self, *, parallel: int = 1) -> subprocess.Popen[bytes]:
+        """Start a worker with so many encoders at once; its log is worker-<n>.log."""
+        environment = child_environment(HEADRACE_ORIGIN_ENCODE_PARALLEL=str(parallel))
         log = self.folder / f"worker-{len(self.workers)}.log"
         with log.open("wb") as out:
             command = [sys.executable, "-m", "origin.ingest.worker", "--config", str(self.folder / "origin.toml")]
-            self.workers.append(subprocess.Popen(command, stderr=out, cwd=REPO))
+            self.workers.append(subprocess.Popen(command, stderr=out, cwd=REPO, env=environment))
         return self.workers[-1]
 
     def events(self, worker: int) -> list[dict[str, Any]]:

@@ -37,7 +37,7 @@ def _digests(found: Published) -> dict[str, str]:
 
 
 async def test_a_master_becomes_a_published_title(origin: Origin, tmp_path: Path) -> None:
-    worker = origin.start()
+    worker = origin.start(parallel=3)
     file, side = _upload(tmp_path), _side(tmp_path)
     submitted = await origin.ingest.submit(file, "A  Film", None, SMALL, [side])
     assert submitted.content_id == "a-film" and await origin.ingest.waiting(submitted)

@@ -1,5 +1,6 @@
 """Probing and refusing a master (ING-02): what is seen, and one clear line for what cannot be used."""
 
+import os
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -117,7 +118,9 @@ def bad_files(folder: Path) -> dict[str, Path]:
     playlist.write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:6\n#EXTINF:6,\nfile://{good}\n#EXT-X-ENDLIST\n")
     empty = folder / "empty.mp4"
     empty.touch()
+    os.mkfifo(folder / "pipe.mp4")
     return {
+        "a pipe": folder / "pipe.mp4",
         "zero bytes": empty,
         "not a video": text,
         "a playlist that names other files": playlist,
@@ -143,7 +146,8 @@ SAYS = {
     "no video": "no video stream",
     "a still": "no video stream",
     "not there": "cannot be opened: No such file",
-    "a folder": "not of a format that can be read",
+    "a folder": "cannot be opened: it is no regular file",
+    "a pipe": "cannot be opened: it is no regular file",
 }
 
 
@@ -153,6 +157,20 @@ async def test_bad_files_are_refused_with_one_line_that_names_no_path(tmp_path: 
             await probe(file, DEMO)
         assert "\n" not in str(refused.value)
         assert str(tmp_path) not in str(refused.value)
+
+
+async def test_a_file_that_may_not_be_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The suite may run as root, whom no mode stops: the system's refusal is played."""
+    file = clip(tmp_path / "good.mp4")
+    if os.geteuid() == 0:
+        monkeypatch.setattr(Path, "open", _refuse_to_open)
+    file.chmod(0)
+    with pytest.raises(Unprocessable, match="cannot be opened: Permission denied"):
+        await probe(file, DEMO)
+
+
+def _refuse_to_open(self: Path, *_: object) -> None:
+    raise PermissionError(13, "Permission denied")
 
 
 async def test_good_files_of_several_kinds(tmp_path: Path) -> None:
