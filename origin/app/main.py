@@ -19,7 +19,7 @@ from configs.schema.base import host_port
 from configs.schema.origin import OriginSettings
 from kit import log, service
 from kit.clock import Clock
-from kit.errors import SettingsError
+from kit.errors import HeadraceError, SettingsError
 from origin.app import parts, wire
 from origin.app.api import Api
 from origin.app.ingest import IngestApi
@@ -62,7 +62,7 @@ async def main(settings: OriginSettings, port_file: Path | None = None) -> None:
 
 
 def run(arguments: list[str] | None = None) -> int:
-    """The command line; exit code 2 when a setting is wrong."""
+    """The command line; exit code 2 when a setting is wrong, 1 when the catalog is away."""
     parser = argparse.ArgumentParser(prog="origin", description="The origin API process.")
     parser.add_argument("--config", type=Path, required=True, help="TOML file with OriginSettings")
     parser.add_argument("--port-file", type=Path, help="write the addresses here, as JSON, when ready")
@@ -73,6 +73,9 @@ def run(arguments: list[str] | None = None) -> int:
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         return 2
+    except HeadraceError as error:
+        log.get("origin").error("cannot start", kind=error.kind, reason=str(error))
+        return 1
     return 0
 
 

@@ -1,5 +1,6 @@
 """Around every handler of both listeners: request id, one rendering of errors, one log line, metrics."""
 
+import contextlib
 import re
 import secrets
 import time
@@ -90,6 +91,11 @@ class _Wire:
         self._metrics.requests.labels(self._listener, f"{status // 100}xx").inc()
         self._metrics.sent.labels(self._listener).inc(sent)
         self._metrics.seconds.labels(self._listener).observe(seconds)
+        # A log that cannot be written (a full disk, a reader of the pipe that went away) holds up no answer.
+        with contextlib.suppress(OSError, ValueError):
+            self._say(request, status, sent, reason, seconds)
+
+    def _say(self, request: web.Request, status: int, sent: int, reason: str, seconds: float) -> None:
         self._log.info(
             "request",
             request_id=request[REQUEST_ID],

@@ -1,15 +1,36 @@
 """Connections to the catalog's database: the same behaviour on SQLite and PostgreSQL."""
 
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar
 
 from sqlalchemy import Connection, Engine, event, make_url
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from kit.errors import Overloaded
 
 BUSY_S = 10.0
 """How long a writer waits for another's transaction."""
 WRITE = "headrace_write"
 """Execution option of a connection whose transaction writes."""
+
+
+class CatalogAway(Overloaded):
+    """The catalog's database cannot be reached, or a lock in it was not to be had in time."""
+
+    kind: ClassVar[str] = "catalog_away"
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Around every use of the database: its failures of the moment become CatalogAway."""
+    try:
+        yield
+    except (OperationalError, InterfaceError, PoolTimeout, OSError) as error:
+        raise CatalogAway(f"the catalog is not available: {type(error).__name__}") from error
 
 
 def default_url(state_dir: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sqlalchemy import URL, Connection, create_engine, text
 
-from origin.catalog.engine import BUSY_S, WRITE, blocking_url, prepare_sqlite
+from origin.catalog.engine import BUSY_S, WRITE, blocking_url, prepare_sqlite, translated
 
 _HERE = Path(__file__).parent / "migrations"
 _LOCK = 0x48454144
@@ -14,17 +14,21 @@ _LOCK = 0x48454144
 
 
 async def migrate(database_url: str) -> None:
-    """Upgrade to the newest revision. Several processes may call it at once: one migrates, the others wait."""
+    """Upgrade to the newest revision. Several processes may call it at once: one migrates, the others wait.
+
+    CatalogAway when the database cannot be reached.
+    """
     await asyncio.to_thread(migrate_blocking, database_url)
 
 
 def migrate_blocking(database_url: str) -> None:
     """The same for a command without a loop."""
     url = blocking_url(database_url)
-    if url.get_backend_name() == "sqlite":
-        _migrate_sqlite(url)
-    else:
-        _migrate_postgresql(url)
+    with translated():
+        if url.get_backend_name() == "sqlite":
+            _migrate_sqlite(url)
+        else:
+            _migrate_postgresql(url)
 
 
 def _migrate_sqlite(url: URL) -> None:

@@ -1,19 +1,17 @@
 """The catalog's verbs. Every write is one transaction; every answer is a plain value of models."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
-from typing import Any, ClassVar
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
 
 from sqlalchemy import delete, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from kit.clock import Clock, SystemClock
-from kit.errors import BadRequest, Conflict, NotFound, Overloaded
+from kit.errors import BadRequest, Conflict, NotFound
 from origin.catalog import read
-from origin.catalog.engine import WRITE, open_engine
+from origin.catalog.engine import WRITE, CatalogAway, open_engine, translated
 from origin.catalog.migrate import migrate, migrate_blocking
 from origin.catalog.models import Asset, Published, RungInfo, Title
 from origin.catalog.states import State, check_transition, media_status
@@ -22,13 +20,7 @@ from origin.catalog.tables import rungs as rungs_table
 from origin.catalog.tables import titles, versions
 from origin.contract.urls import is_id
 
-__all__ = ["Catalog", "migrate", "migrate_blocking"]
-
-
-class CatalogAway(Overloaded):
-    """The catalog's database cannot be reached, or a lock in it was not to be had in time."""
-
-    kind: ClassVar[str] = "catalog_away"
+__all__ = ["Catalog", "CatalogAway", "migrate", "migrate_blocking"]
 
 
 class Catalog:
@@ -170,13 +162,13 @@ class Catalog:
 
     @asynccontextmanager
     async def _write(self) -> AsyncIterator[AsyncConnection]:
-        with _translated():
+        with translated():
             async with self._writing.begin() as connection:
                 yield connection
 
     @asynccontextmanager
     async def _read(self) -> AsyncIterator[AsyncConnection]:
-        with _translated():
+        with translated():
             async with self._engine.connect() as connection:
                 yield connection
 
@@ -222,14 +214,6 @@ class Catalog:
             "updated_at": now,
         }
         await connection.execute(update(titles).where(titles.c.content_id == content_id).values(values))
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except (OperationalError, InterfaceError, PoolTimeout, OSError) as error:
-        raise CatalogAway(f"the catalog is not available: {type(error).__name__}") from error
 
 
 async def _put_files(

@@ -1,5 +1,6 @@
 """Titles, health, metrics and who may see what."""
 
+import asyncio
 import hashlib
 import json
 import logging
@@ -120,3 +121,11 @@ def test_a_short_operator_token_is_refused(tmp_path: Path) -> None:
     for file in (tmp_path / "t", tmp_path / "none"):
         with pytest.raises(SettingsError):
             Operators.load(file)
+
+
+async def test_a_log_that_cannot_be_written_holds_up_no_answer(restored_log: None, origin: Running) -> None:
+    log.setup("origin")
+    with open("/dev/full", "wb", buffering=0) as full:
+        structlog.configure(logger_factory=structlog.BytesLoggerFactory(full))
+        async with asyncio.timeout(5), origin.api.get("/health") as answer:
+            assert answer.status == 200

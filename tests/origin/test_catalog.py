@@ -10,7 +10,7 @@ from kit.clock import ManualClock
 from kit.errors import BadRequest, Conflict, HeadraceError, NotFound
 from origin.catalog.engine import blocking_url
 from origin.catalog.models import Asset, RungInfo
-from origin.catalog.service import Catalog, migrate
+from origin.catalog.service import Catalog, CatalogAway, migrate
 from origin.catalog.states import MediaStatus, State, check_transition, media_status
 from origin.catalog.tables import metadata
 
@@ -210,3 +210,14 @@ def test_what_may_follow_what(before: str, after: str, allowed: bool) -> None:
 )
 def test_c_40_media_status_is_another_field_than_state(state: str, published: bool, status: str) -> None:
     assert media_status(State(state), published=published) == status
+
+
+async def test_a_database_that_is_away_is_said_so() -> None:
+    url = "postgresql+asyncpg://nobody@127.0.0.1:1/none"
+    with pytest.raises(CatalogAway):
+        await migrate(url)
+    catalog = Catalog.open(url)
+    for ask in (catalog.ping(), catalog.titles(), catalog.remove("bbb")):
+        with pytest.raises(CatalogAway):
+            await ask
+    await catalog.close()

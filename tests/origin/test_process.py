@@ -82,3 +82,13 @@ def test_the_import_is_lean() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_catalog_that_is_away_is_one_line_and_code_1(tmp_path: Path) -> None:
+    file = config(tmp_path)
+    file.write_text('database_url = "postgresql+asyncpg://nobody@127.0.0.1:1/none"\n' + file.read_text())
+    done = subprocess.run(
+        [sys.executable, "-m", "origin.app.main", "--config", str(file)], capture_output=True, text=True, timeout=20
+    )
+    assert done.returncode == 1
+    assert json.loads(done.stderr)["kind"] == "catalog_away"
