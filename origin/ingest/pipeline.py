@@ -22,8 +22,9 @@ from origin.packaging.media import Media
 from origin.packaging.package import content_type, measured, package
 from origin.packaging.verify import verify
 from origin.transcode import encode
+from origin.transcode.describe import Probe, Track
 from origin.transcode.ladder import Encode
-from origin.transcode.probe import Probe, Track, probe
+from origin.transcode.probe import probe
 
 TEXT_KBPS = 100
 """Bounds the size of a subtitle track."""

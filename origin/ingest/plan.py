@@ -7,8 +7,8 @@ from origin.ingest.job import Job
 from origin.packaging.package import Plan
 from origin.packaging.packager import Track as Packed
 from origin.transcode import ladder
+from origin.transcode.describe import Probe, Track
 from origin.transcode.ladder import Encode
-from origin.transcode.probe import Probe, Track
 from origin.transcode.timing import Timing, timing
 
 

@@ -16,7 +16,7 @@ from origin.ingest import plan
 from origin.ingest.job import Job
 from origin.ingest.pipeline import Pipeline
 from origin.ingest.progress import Progress, told
-from origin.transcode.probe import Probe
+from origin.transcode.describe import Probe
 
 APPLICATION = "headrace-origin"
 NAME = "ingest"

@@ -7,8 +7,9 @@ from pathlib import Path
 from configs.schema.origin import AudioRung
 from origin.transcode import tools
 from origin.transcode.child import Bounds, check
+from origin.transcode.describe import Probe, Track
 from origin.transcode.ladder import Encode
-from origin.transcode.probe import CONTAINERS, TEXTS, Probe, Track
+from origin.transcode.probe import CONTAINERS, TEXTS
 from origin.transcode.timing import Timing
 
 PEAK, BUFFER = 1.5, 2.0
@@ -19,9 +20,10 @@ _START = [tools.FFMPEG, "-nostdin", "-hide_banner", "-v", "error", "-y", "-proto
 _MASTER = [*_START, "-format_whitelist", CONTAINERS]
 _TEXT = [*_START, "-format_whitelist", f"{CONTAINERS},{TEXTS}"]
 # The same master gives the same bytes, on any machine: a version's name promises it (ING-21). With frame threads the
-# rate control depends on how threads happen to run (tried: five runs, five files); slices cost 0.1 dB of SSIM.
+# rate control depends on how threads happen to run (tried: five runs, five files). Slices cost 0.1 dB of SSIM; x265 has
+# no such way, so that it gets one thread: run more encoders at once (`encode_parallel`).
 _SAME_264 = "threads=4:sliced-threads=1"
-_SAME_265 = "frame-threads=1"
+_SAME_265 = "frame-threads=1:wpp=0:pools=none"
 _PROGRESS = ["-progress", "pipe:1", "-stats_period", "0.5"]
 _END = ["-map_metadata", "-1", "-map_chapters", "-1", "-fflags", "+bitexact", "-flags:v", "+bitexact"]
 

@@ -10,8 +10,9 @@ from configs import profiles
 from configs.schema.origin import Profile, Rung
 from origin.transcode import encode
 from origin.transcode.child import ToolFailed
+from origin.transcode.describe import describe
 from origin.transcode.ladder import Encode, choose
-from origin.transcode.probe import describe, probe
+from origin.transcode.probe import probe
 from origin.transcode.timing import timing
 from tests.media.test_probe import VIDEO
 from tests.support.clips import SRT, clip, cut, keyframes, streams

@@ -14,7 +14,7 @@ from origin.ingest.job import Job, Side, content_id, version_id
 from origin.ingest.places import Places, made
 from origin.ingest.progress import Progress
 from origin.transcode import languages
-from origin.transcode.probe import describe
+from origin.transcode.describe import describe
 from tests.media.test_probe import AUDIO, VIDEO
 
 DEMO = profiles.get("demo")

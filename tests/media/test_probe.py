@@ -10,7 +10,8 @@ import pytest
 from configs import profiles
 from configs.schema.origin import Profile, Rung
 from kit.errors import Unprocessable
-from origin.transcode.probe import Probe, describe, probe, refuse, subtitle
+from origin.transcode.describe import Probe, describe
+from origin.transcode.probe import probe, refuse, subtitle
 from tests.support.clips import SRT, VTT, clip, cut
 
 DEMO = profiles.get("demo")
