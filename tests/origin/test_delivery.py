@@ -4,11 +4,17 @@ import asyncio
 import base64
 import hashlib
 import os
+from pathlib import Path
 
 import pytest
+from aiohttp import ClientOSError, ClientPayloadError, web
+from aiohttp.test_utils import TestClient, TestServer
 
 from control.contract.credential import issue
+from origin.app import wire
+from origin.app.metrics import Metrics
 from origin.contract.headers import REFUSAL_BODY
+from origin.delivery.body import Bodies
 from tests.origin.conftest import Running
 from tests.origin.installation import FILES, FLEET
 
@@ -209,3 +215,28 @@ async def test_t_035_the_request_id_is_echoed_when_it_is_one(origin: Running, gi
         assert (answer.headers["X-Request-ID"] == given) is kept
         assert 1 <= len(answer.headers["X-Request-ID"]) <= 64
         await answer.read()
+
+
+async def test_an_object_that_ends_early_cuts_the_connection(tmp_path: Path) -> None:
+    """A cut object is never served as whole."""
+    (tmp_path / "short").write_bytes(b"x" * 300_000)
+    bodies = Bodies()
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        fd = await bodies.open(tmp_path / "short", 300_000)
+        try:
+            response = web.StreamResponse()
+            response.content_length = 600_000
+            await response.prepare(request)
+            await bodies.send(request, response, fd, 0, 600_000)
+            return response
+        finally:
+            os.close(fd)
+
+    app = wire.application("delivery", Metrics())
+    app.router.add_get("/", handler)
+    async with TestClient(TestServer(app)) as client:
+        with pytest.raises((ClientPayloadError, ClientOSError)):
+            async with client.get("/") as answer:
+                await answer.read()
+    bodies.close()
