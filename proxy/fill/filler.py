@@ -23,6 +23,7 @@ from proxy.upstream.client import Client, Response
 METRICS = (
     Family("headrace_fills_total", "Fills by how they ended", label="ending", values=tuple(Ending)),
     Family("headrace_collapsed_total", "Requests that waited for another's fill instead of asking upstream"),
+    Family("headrace_waiting", "Followers that wait for a head now", "gauge"),
     Family("headrace_follow_timeouts_total", "Followers that waited too long for a head and asked by themselves"),
     Family("headrace_upstream_requests_total", "Requests sent upstream by fills"),
 )
@@ -110,12 +111,15 @@ class Filler:
     async def _as_follower(self, flight: Flight, question: Question) -> Outcome | None:
         """The flight's outcome, or None when this request must ask by itself: not shared, other selecting fields, or
         the leader is too slow."""
+        self._row.add("headrace_waiting")
         try:
             async with asyncio.timeout(self._follow_timeout_s):
                 outcome = await asyncio.shield(flight.outcome)
         except TimeoutError:
             self._row.add("headrace_follow_timeouts_total")
             return None
+        finally:
+            self._row.add("headrace_waiting", amount=-1)
         if isinstance(outcome, NotShared):
             return None
         meta = outcome.meta if isinstance(outcome, Shared) else outcome.stored.meta

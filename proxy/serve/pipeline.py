@@ -71,11 +71,11 @@ class Pipeline:
         except HeadraceError as error:
             exchange.reason = exchange.reason or str(error)
             if exchange.head_sent:
-                raise cut(request) from None
+                raise cut(request, at_once=answer.until_close) from None
             return await self._refuse(exchange, answer, error)
         except TimeoutError:
             exchange.reason = "viewer too slow"
-            raise cut(request) from None
+            raise cut(request, at_once=True) from None
         except (ConnectionError, asyncio.CancelledError):
             exchange.reason = exchange.reason or "viewer left"
             raise
@@ -83,7 +83,7 @@ class Pipeline:
             log.get("serve").error("request failed", id=exchange.request_id, error=repr(error), exc_info=True)
             exchange.reason = "internal"
             if exchange.head_sent:
-                raise cut(request) from None
+                raise cut(request, at_once=answer.until_close) from None
             return await self._refuse(exchange, answer, Overloaded("internal"))
         finally:
             self._account.close(exchange)

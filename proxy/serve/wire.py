@@ -5,6 +5,8 @@ through the request's public writer.
 """
 
 import asyncio
+import socket
+import struct
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 
@@ -17,6 +19,8 @@ from proxy.serve.exchange import Exchange
 
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 _BODILESS = frozenset({204, 304})
+_RESET = struct.pack("ii", 1, 0)
+"""SO_LINGER: on, no time: closing drops what is unsent and resets."""
 
 
 class Sent(web.StreamResponse):
@@ -48,6 +52,8 @@ class Answer:
     def __init__(self, exchange: Exchange, *, now: float, send_timeout_s: float) -> None:
         self._exchange, self._now, self._timeout_s = exchange, now, send_timeout_s
         self._chunked = False
+        self.until_close = False
+        """The end of the connection is the end of the body."""
         self._closing = not exchange.request.keep_alive
 
     async def begin(self, status: int, fields: Fields, length: int | None, *, close: bool = False) -> None:
@@ -55,9 +61,12 @@ class Answer:
         exchange = self._exchange
         bodiless = exchange.method == "HEAD" or status in _BODILESS
         self._chunked = length is None and not bodiless and exchange.request.version >= (1, 1)
-        self._closing |= close or (length is None and not bodiless and not self._chunked)
+        self.until_close = length is None and not bodiless and not self._chunked
+        self._closing |= close or self.until_close
         exchange.status = status
         exchange.head_sent = True
+        if exchange.request.version < (1, 1) and not self._closing:
+            fields += (("Connection", "keep-alive"),)
         await self._write(head(status, fields, length, self._now, chunked=self._chunked, close=self._closing))
 
     async def send(self, piece: bytes) -> None:
@@ -81,16 +90,23 @@ class Answer:
             await self._exchange.request.writer.write(data)
 
 
-def cut(request: BaseRequest) -> Cut:
-    """End the connection with what was written so far: a viewer must never take a part for the whole."""
-    if request.transport is not None:
-        request.transport.close()
+def cut(request: BaseRequest, *, at_once: bool = False) -> Cut:
+    """End the connection with what was written so far: a viewer must never take a part for the whole. `at_once` resets
+    it: for a viewer that takes nothing, and where a clean end would mean the end of the body (RFC 9112 6.3)."""
+    transport = request.transport
+    if transport is not None and at_once:
+        raw = transport.get_extra_info("socket")
+        if raw is not None:
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        transport.abort()
+    elif transport is not None:
+        transport.close()
     return Cut("answer cut")
 
 
 def head(status: int, fields: Fields, length: int | None, now: float, *, chunked: bool, close: bool) -> bytes:
-    """Status line and fields as bytes. Text of fields is Latin-1 throughout the engine: a byte a character, so that what
-    is not ASCII arrives as it was sent."""
+    """Status line and fields as bytes. Text of fields is Latin-1 throughout the engine, a byte a character: what is not
+    ASCII arrives as it was sent."""
     lines = [f"HTTP/1.1 {status} {_REASONS.get(status, '')}"]
     lines += [f"{name}: {value}" for name, value in fields]
     if not values(fields, "Date"):

@@ -60,7 +60,7 @@ def path_of(directory: Path, key: str) -> Path:
 
 
 def find(directory: Path, key: str) -> Found | None:
-    """The complete file for `key`, None when there is none. Foreign when what lies there is not a whole file of ours."""
+    """The complete file for `key`, None when there is none. Foreign when what lies there is not one of ours."""
     path = path_of(directory, key)
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)

@@ -142,7 +142,7 @@ class Store:
         return self._remember(Entry(meta, found.path, MemoryBody(data), found.layout, now, epoch))
 
     async def _read(self, key: str) -> tuple[Found | None, bytes | None]:
-        """The file for `key`, and its body when that is small. (None, None): it is a miss, counted if it should not be."""
+        """The file for `key`, and its body when that is small. (None, None): a miss."""
         try:
             found = await self.blocking(disk.find, self.directory, key)
             if found is None or found.layout.body_length > self.bounds.memory_object:

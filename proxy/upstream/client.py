@@ -1,6 +1,7 @@
 """One worker's client towards the next tier.
 
-Bodies stream; nothing is decompressed, redirected or retried behind our back once bytes may have had an effect.
+Bodies stream; nothing is decompressed or redirected. aiohttp repeats an idempotent request once when its connection died
+before an answer, never one whose body was read (RFC 9110 9.2.2).
 Failures are UpstreamFailed (it failed or could not be reached) and UpstreamTimeout.
 """
 
@@ -50,16 +51,44 @@ class Response:
         self.length = None if chunked else _length(raw)
         self.delimited = chunked or not self.has_body or self.length is not None
         """Whether the end of the body can be told from a lost connection (RFC 9112 6.3)."""
+        self._waiting = False
+        protocol = response.connection.protocol if response.connection is not None else None
+        self._lost = protocol.closed if protocol is not None else None
+        if self._lost is not None:
+            self._lost.add_done_callback(self._connection_lost)
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """The body as it comes."""
         try:
-            async for piece in self._response.content.iter_any():
+            while piece := await self._next():
                 yield piece
         except (aiohttp.ClientError, asyncio.IncompleteReadError, ConnectionError) as error:
             raise UpstreamFailed(f"upstream broke off: {type(error).__name__}") from None
         except TimeoutError:
             raise UpstreamTimeout("upstream fell silent") from None
+
+    async def _next(self) -> bytes:
+        """The next bytes, b"" at the end."""
+        content = self._response.content
+        if self._lost is None or not self._lost.done():
+            self._waiting = True
+            try:
+                return await content.readany()
+            finally:
+                self._waiting = False
+        piece = content.read_nowait()
+        if not piece and not content.at_eof():
+            raise UpstreamFailed("upstream broke off")
+        return piece
+
+    def _connection_lost(self, lost: "asyncio.Future[None]") -> None:
+        """A body that aiohttp's parser found broken is left without end or error (3.14): its reader would wait for
+        ever. Whoever still waits when the connection is gone waits for nothing."""
+        if not lost.cancelled():
+            lost.exception()  # looked at: it is told to whoever reads the body
+        content = self._response.content
+        if self._waiting and not content.is_eof() and content.exception() is None:
+            content.set_exception(aiohttp.ClientPayloadError("connection lost in a body"))
 
     def close(self) -> None:
         """Give up the body; the connection is reused only if it was read to its end."""

@@ -1,4 +1,4 @@
-"""The plain life of a stored answer: miss, hit, Age, Cache-Status, HEAD, ranges, conditionals (RFC 9110, 9111, 9211)."""
+"""The plain life of a stored answer: miss, hit, Age, Cache-Status, HEAD, ranges, conditionals (RFC 9110, 9111)."""
 
 from pathlib import Path
 
