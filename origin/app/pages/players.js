@@ -78,6 +78,8 @@ async function viaShaka(video, url, on) {
       return track ? { height: track.height, kbps: Math.round(track.bandwidth / 1000) } : null;
     },
     subtitles: () => player.getTextTracks().map((track) => track.label || track.language),
+    // In HLS Shaka 5.2 shows WebVTT from the next video segment on that it loads: up to a segment later, and not at all
+    // once the whole film is buffered.
     choose: (index) => player.selectTextTrack(player.getTextTracks()[index] ?? null),
     close: () => player.destroy(),
   };
