@@ -7,7 +7,7 @@ RUN npm ci --no-audit --no-fund --ignore-scripts
 
 FROM debian:12.12-slim
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends python3 python3-venv ffmpeg \
+    && apt-get install -y --no-install-recommends python3 python3-venv \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --create-home --home-dir /var/lib/headrace headrace
 WORKDIR /opt/headrace
