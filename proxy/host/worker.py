@@ -74,6 +74,8 @@ async def _serve(told: Told, settings: NodeSettings, role: Role) -> None:
 async def engine(settings: NodeSettings, role: Role, board: Board, number: int, clock: Clock) -> AsyncIterator[Server]:
     """The parts of one worker, put together; yields the protocol factory to listen with."""
     row = board.row(number)
+    for gauge in ("connections", "waiting", "store_memory_bytes", "store_entries"):
+        row.set(f"headrace_{gauge}", 0)  # what a worker that died left behind
     limits, upstream = settings.limits, settings.upstream
     kept = _store(settings, board, row)
     manners = Manners(
@@ -92,7 +94,7 @@ async def engine(settings: NodeSettings, role: Role, board: Board, number: int, 
             tier=role.tier,
             store=kept,
             filler=filling,
-            passer=Passer(settings.name, role.tier, client, kept),
+            passer=Passer(settings.name, role.tier, client, kept, limits.send_timeout_s),
             account=Account(row, access_log, role.tier.reasons),
             clock=clock,
             authority=client.authority,
@@ -101,14 +103,16 @@ async def engine(settings: NodeSettings, role: Role, board: Board, number: int, 
         if access_log:
             owner.spawn("access-log", _flush(access_log), endless=True)
         try:
-            patience = Patience(limits.header_timeout_s, limits.idle_timeout_s, limits.connections)
+            patience = Patience(
+                limits.header_timeout_s, limits.idle_timeout_s, limits.send_timeout_s, limits.connections
+            )
             yield Server(pipeline, patience, row, clock)
         finally:
             await owner.close()
             await filling.close()
             kept.close()
             if access_log:
-                access_log.close()
+                await access_log.close()
 
 
 async def drain(server: Server, seconds: float) -> None:
@@ -130,10 +134,9 @@ def _store(settings: NodeSettings, board: Board, row: Row) -> Store:
 
 
 async def _flush(access_log: AccessLog) -> None:
-    loop = asyncio.get_running_loop()
     while True:
         await asyncio.sleep(_FLUSH_S)
-        await loop.run_in_executor(None, access_log.flush)
+        await access_log.flush()
 
 
 def _raise_descriptor_limit() -> None:

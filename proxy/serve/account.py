@@ -1,5 +1,6 @@
 """Counting and logging an exchange when it is over."""
 
+import asyncio
 import os
 import time
 from pathlib import Path
@@ -36,12 +37,17 @@ class Account:
         """Count the exchange, write its line."""
         cells = self._row.cells
         cells[self._handling[exchange.handling]] += 1
-        cells[self._class[exchange.status // 100 - 1 if exchange.status else 5]] += 1
+        cells[self._class[_class_of(exchange.status)]] += 1
         cells[self._bytes] += exchange.sent
         if exchange.handling is Handling.REFUSED and exchange.reason in self._reasons:
             self._row.add("headrace_refusals_total", exchange.reason)
         if self._log:
             self._log.write(exchange)
+
+
+def _class_of(status: int) -> int:
+    """The place in _CLASSES; what is no class of HTTP counts as none."""
+    return status // 100 - 1 if 100 <= status < 600 else 5
 
 
 class AccessLog:
@@ -68,16 +74,24 @@ class AccessLog:
         self._lines.append(line)
         self._size += len(line)
 
-    def flush(self) -> None:
-        """Write what is buffered; blocks, so it runs off the loop."""
+    async def flush(self) -> None:
+        """Write what is buffered, off the loop. The buffer is changed in the loop alone. A log that cannot be written
+        loses lines, counted, and stops nothing."""
         lines, self._lines, self._size = self._lines, [], 0
-        data = b"".join(lines)
-        while data:
-            data = data[os.write(self._fd, data) :]
+        if lines and not await asyncio.get_running_loop().run_in_executor(None, self._put, b"".join(lines)):
+            self._row.add("headrace_log_lines_lost_total", amount=len(lines))
 
-    def close(self) -> None:
+    def _put(self, data: bytes) -> bool:
+        try:
+            while data:
+                data = data[os.write(self._fd, data) :]
+        except OSError:
+            return False
+        return True
+
+    async def close(self) -> None:
         """Flush and close."""
-        self.flush()
+        await self.flush()
         os.close(self._fd)
 
 
@@ -87,7 +101,7 @@ def line_of(exchange: Exchange, now: float, seconds: float) -> bytes:
         f'{{"time":{now:.3f},"id":"{exchange.request_id}","client":"{_safe(exchange.remote)}",'
         f'"method":"{_safe(exchange.method)}","target":"{_safe(exchange.logged_target)}",'
         f'"status":{exchange.status},"bytes":{exchange.sent},"seconds":{seconds:.6f},'
-        f'"cache":"{exchange.handling.value}","reason":"{_safe(exchange.reason)}","token":"{exchange.subject}"}}\n'
+        f'"cache":"{exchange.handling.value}","reason":"{_safe(exchange.reason)}","token":"{_safe(exchange.subject)}"}}\n'
     )
     return text.encode("ascii", "backslashreplace")
 
@@ -96,4 +110,9 @@ def _safe(text: str) -> str:
     """Text fit for a JSON string: quotes and backslashes escaped, what is not visible ASCII replaced."""
     if text.isascii() and text.isprintable() and '"' not in text and "\\" not in text:
         return text
-    return "".join(c if " " <= c <= "~" and c not in '"\\' else f"\\u{min(ord(c), 0xFFFF):04x}" for c in text)
+    return "".join(c if " " <= c <= "~" and c not in '"\\' else _escaped(ord(c)) for c in text)
+
+
+def _escaped(code: int) -> str:
+    """A JSON escape; what is no character of the basic plane (a stray surrogate) becomes U+FFFD."""
+    return f"\\u{code if code < 0xD800 or 0xE000 <= code <= 0xFFFF else 0xFFFD:04x}"

@@ -5,6 +5,7 @@ connection is idle when both are equal (contracts.md, 'Workers of one node').
 """
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from aiohttp.web import BaseRequest, RequestHandler, StreamResponse
 
 from kit.clock import Clock
 from kit.metrics import Row
+from proxy.serve.exchange import request_id
 from proxy.serve.wire import Sent, head
 
 Handler = Callable[[BaseRequest], Awaitable[StreamResponse]]
@@ -25,6 +27,7 @@ class Patience:
 
     header_timeout_s: float
     idle_timeout_s: float
+    send_timeout_s: float
     connections: int
 
 
@@ -43,7 +46,7 @@ class Server(web.Server):
             "max_line_size": 16_384,
             "max_field_size": 16_384,
             "max_headers": 100,
-            "lingering_time": 2.0,
+            "lingering_time": 0.5,
             "auto_decompress": False,
         }
 
@@ -64,17 +67,23 @@ class Server(web.Server):
 class Connection(RequestHandler):
     """One viewer's connection."""
 
-    __slots__ = ("_deadline", "_server", "begun", "ended")
+    __slots__ = ("_came_early", "_deadline", "_server", "begun", "ended")
 
     def __init__(self, server: Server, *, loop: asyncio.AbstractEventLoop, **options: Any) -> None:
         super().__init__(server, loop=loop, **options)
         self._server = server
         self._deadline: asyncio.TimerHandle | None = None
+        self._came_early = False
         self.begun = self.ended = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Refuse what is over the limit at once."""
+        """Refuse what is over the limit at once. The kernel lets go of a viewer that takes nothing: an answer that fits
+        its buffers is waited for by nobody here."""
         super().connection_made(transport)
+        raw = transport.get_extra_info("socket")
+        if raw is not None:
+            patience_ms = int(self._server.patience.send_timeout_s * 1000)
+            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, patience_ms)
         if self._server.opened(1) > self._server.patience.connections:
             self.force_close()
 
@@ -87,18 +96,21 @@ class Connection(RequestHandler):
     def data_received(self, data: bytes) -> None:
         """The first bytes of a request start the clock for its head."""
         super().data_received(data)
-        if self.begun == self.ended and self._deadline is None:
-            timeout = self._server.patience.header_timeout_s
-            self._deadline = asyncio.get_running_loop().call_later(timeout, self._too_slow)
+        self._came_early = self.begun != self.ended
+        if not self._came_early:
+            self._arm()
 
     def begins(self) -> None:
         """A head is complete and was handed to the handler."""
         self.begun += 1
+        self._came_early = False
         self._disarm()
 
     def ends(self) -> None:
-        """The handler is done with a request."""
+        """The handler is done with a request. What came meanwhile may be half of the next one."""
         self.ended += 1
+        if self._came_early and self.begun == self.ended:
+            self._arm()
 
     def handle_error(
         self, request: BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
@@ -107,7 +119,8 @@ class Connection(RequestHandler):
         transport = request.transport
         if request.writer.output_size == 0 and transport is not None:
             body = b'{"error":"bad_request"}\n'
-            fields = (("Content-Type", "application/json"),)
+            fields = (("Content-Type", "application/json"), ("X-Request-ID", request_id(None)))
+            self._server.row.add("headrace_status_total", "4xx")
             now = self._server.clock.wall()
             transport.write(head(min(status, 499), fields, len(body), now, chunked=False, close=True) + body)
         return Sent(keep_alive=False)
@@ -116,6 +129,11 @@ class Connection(RequestHandler):
         self._deadline = None
         if self.begun == self.ended:
             self.force_close()
+
+    def _arm(self) -> None:
+        if self._deadline is None and self.transport is not None:
+            timeout = self._server.patience.header_timeout_s
+            self._deadline = asyncio.get_running_loop().call_later(timeout, self._too_slow)
 
     def _disarm(self) -> None:
         if self._deadline is not None:

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from aiohttp.web import BaseRequest
 
+from kit.errors import BadRequest
 from proxy.http import target as targets
 from proxy.http.fields import Fields, single
 
@@ -68,7 +69,10 @@ def recognise(request: BaseRequest) -> Exchange:
 
 
 def check_target(exchange: Exchange) -> None:
-    """Split the target; BadRequest unless it is in origin form. A lone `?` goes: the tier behind would not see it."""
+    """Split the target; BadRequest unless it is in origin form and the request of HTTP/1. A lone `?` goes: the tier
+    behind would not see it."""
+    if exchange.request.version < (1, 0):
+        raise BadRequest("HTTP/0.9 is not served")
     exchange.path, exchange.query = targets.check(exchange.target)
     if not exchange.query:
         exchange.target = exchange.path

@@ -1,8 +1,11 @@
 """Requests and answers that are passed on and not stored."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
-from kit.errors import BadRequest
+from aiohttp.web import BaseRequest, RequestPayloadError
+
+from kit.errors import BadRequest, UpstreamFailed
 from proxy.http import cache_status
 from proxy.http.cache_status import Forward
 from proxy.http.fields import Fields, combined, end_to_end, values, without
@@ -19,14 +22,16 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 class Passer:
     """Passes requests on for one worker."""
 
-    def __init__(self, name: str, tier: Tier, client: Client, store: Store) -> None:
+    def __init__(self, name: str, tier: Tier, client: Client, store: Store, patience_s: float) -> None:
+        """`patience_s`: how long a viewer may send nothing of a body that it announced."""
         self._name, self._tier, self._client, self._store = name, tier, client, store
+        self._patience_s = patience_s
 
     async def pass_on(self, exchange: Exchange, answer: Answer, passage: Passage, key: str, why: Forward) -> Sent:
         """Send the request as it is, relay the answer; a success of an unsafe method invalidates (RFC 9111 4.4)."""
         if exchange.method == "CONNECT":
             raise BadRequest("tunnels are not served")
-        body, length = self._body(exchange)
+        upload = self._upload(exchange)
         kept = self._tier.forwarded(end_to_end(exchange.fields))
         via = combined(kept, "Via")
         fields: Fields = (
@@ -34,12 +39,24 @@ class Passer:
             ("Via", f"{via}, 1.1 {self._name}" if via else f"1.1 {self._name}"),
             ("X-Request-ID", exchange.request_id),
         )
-        response = await self._client.send(exchange.method, passage.target, fields, key=key, body=body, length=length)
+        response = await self._send(exchange.method, passage.target, fields, key, upload)
         if exchange.method not in _SAFE and response.status < 400:
-            await self._store.invalidate(key)
+            try:
+                await self._store.invalidate(key)
+            except BaseException:
+                response.close()
+                raise
         return await self.relay(
             exchange, answer, response, cache_status.forwarded(self._name, why, status=response.status)
         )
+
+    async def _send(self, method: str, target: str, fields: Fields, key: str, upload: "_Upload | None") -> Response:
+        if upload is None:
+            return await self._client.send(method, target, fields, key=key)
+        try:
+            return await self._client.send(method, target, fields, key=key, body=upload.pieces(), length=upload.length)
+        except UpstreamFailed:
+            raise upload.failure or UpstreamFailed("upstream failed during an upload") from None
 
     async def relay(self, exchange: Exchange, answer: Answer, response: Response, member: str) -> Sent:
         """Put an upstream's answer on the wire as it comes, our Cache-Status behind those of the tiers before."""
@@ -62,13 +79,39 @@ class Passer:
         finally:
             response.close()
 
-    def _body(self, exchange: Exchange) -> tuple[AsyncIterator[bytes] | None, int | None]:
+    def _upload(self, exchange: Exchange) -> "_Upload | None":
+        """The request's body, asked for with 100 (RFC 9110 10.1.1); None when it has none."""
         request = exchange.request
         if not request.body_exists:
-            return None, None
+            return None
         expects = values(exchange.fields, "Expect")
         if expects and expects[0].lower() != "100-continue":
             raise BadRequest("unknown expectation")
-        if expects and request.transport is not None:
+        if expects and request.transport is not None and request.version >= (1, 1):
             request.transport.write(_CONTINUE)
-        return request.content.iter_any(), request.content_length
+        return _Upload(request, self._patience_s)
+
+
+class _Upload:
+    """A request body on its way upstream. What goes wrong with it is the viewer's fault, not the upstream's."""
+
+    def __init__(self, request: BaseRequest, patience_s: float) -> None:
+        self._content, self._patience_s = request.content, patience_s
+        self.length = request.content_length
+        self.failure: BadRequest | None = None
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """The body as it comes; when it breaks off or stalls, `failure` says so."""
+        try:
+            while piece := await self._next():
+                yield piece
+        except TimeoutError:
+            self.failure = BadRequest("the request's body stalled")
+        except (RequestPayloadError, ConnectionError):
+            self.failure = BadRequest("the request's body broke off")
+        if self.failure:
+            raise ConnectionError("no more body")  # ends the request upstream: a part must not pass for the whole
+
+    async def _next(self) -> bytes:
+        async with asyncio.timeout(self._patience_s):
+            return await self._content.readany()

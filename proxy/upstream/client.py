@@ -1,7 +1,7 @@
 """One worker's client towards the next tier.
 
-Bodies stream; nothing is decompressed or redirected. aiohttp repeats an idempotent request once when its connection died
-before an answer, never one whose body was read (RFC 9110 9.2.2).
+Bodies stream; nothing is decompressed or redirected. aiohttp repeats an idempotent request once when its connection
+died before an answer, never one whose body was read (RFC 9110 9.2.2).
 Failures are UpstreamFailed (it failed or could not be reached) and UpstreamTimeout.
 """
 
@@ -25,6 +25,8 @@ Sign = Callable[[str, str], Fields]
 
 _OURS = ("Host", "Content-Length", "Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "Expect")
 _READ = 256 * 1024
+_PIECE_S = 120.0
+"""An upstream that takes no piece of an upload for this long has failed; longer than any viewer's own patience."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,9 +178,10 @@ class Client:
         if body is not None and length is not None:
             headers["Content-Length"] = str(length)
         try:
-            async with asyncio.timeout(None if body else self._manners.head_timeout_s):
+            async with asyncio.timeout(self._manners.head_timeout_s) as deadline:
+                data = self._timed(body, deadline) if body is not None else None
                 response = await self._session.request(
-                    method, URL(base + target, encoded=True), headers=headers, data=body, allow_redirects=False
+                    method, URL(base + target, encoded=True), headers=headers, data=data, allow_redirects=False
                 )
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise _CannotConnect(f"cannot connect to upstream: {type(error).__name__}") from None
@@ -188,6 +191,19 @@ class Client:
             raise UpstreamFailed(f"upstream failed: {type(error).__name__}") from None
         self._chooser.worked(base)
         return Response(response, method)
+
+    async def _timed(self, body: AsyncIterator[bytes], deadline: asyncio.Timeout) -> AsyncIterator[bytes]:
+        """The body, its sender's own patience bounding each piece; the wait for the head begins at its end."""
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(RuntimeError):  # the answer came before the body's end: no deadline any more
+            deadline.reschedule(loop.time() + _PIECE_S)
+            async for piece in body:
+                yield piece
+                deadline.reschedule(loop.time() + _PIECE_S)
+            deadline.reschedule(loop.time() + self._manners.head_timeout_s)
+            return
+        async for piece in body:
+            yield piece
 
 
 class _CannotConnect(Exception):

@@ -177,9 +177,11 @@ async def test_past_the_window_of_stale_if_error_the_failure_shows(tmp_path: Pat
 async def test_must_revalidate_is_never_served_stale(tmp_path: Path, clock: ManualClock) -> None:
     """RFC 9111 5.2.2.2: stronger than the windows of RFC 5861."""
     allowed = "max-age=10, must-revalidate, stale-if-error=1000, stale-while-revalidate=1000"
-    async with upstream(in_turn(says(b"one", Cache_Control=allowed), _die)) as origin:
-        async with node(tmp_path, origin.url, clock=clock) as edge:
-            await edge.get("/a")
-            await edge.ended("filled")
-            clock.advance(20)
-            assert (await edge.get("/a")).status == 502
+    async with (
+        upstream(in_turn(says(b"one", Cache_Control=allowed), _die)) as origin,
+        node(tmp_path, origin.url, clock=clock) as edge,
+    ):
+        await edge.get("/a")
+        await edge.ended("filled")
+        clock.advance(20)
+        assert (await edge.get("/a")).status == 502

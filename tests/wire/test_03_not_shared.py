@@ -125,14 +125,17 @@ async def test_a_post_at_one_worker_takes_the_answer_out_at_the_other(tmp_path: 
         written = sum(each.method == "POST" for each in origin.calls)
         await call.answer(bytes([65 + written]) * size, Cache_Control=DAY)
 
-    async with upstream(script) as origin, node(tmp_path, origin.url, board=board) as one:
-        async with node(tmp_path, origin.url, board=board, number=1) as two:
-            for each in (one, two):
-                assert (await each.get("/a")).body == b"A" * size
-                await one.ended("filled")
-            await one.get("/a", "POST", b"x")
-            for each in (two, one):
-                assert (await each.get("/a")).body == b"B" * size
+    async with (
+        upstream(script) as origin,
+        node(tmp_path, origin.url, board=board) as one,
+        node(tmp_path, origin.url, board=board, number=1) as two,
+    ):
+        for each in (one, two):
+            assert (await each.get("/a")).body == b"A" * size
+            await one.ended("filled")
+        await one.get("/a", "POST", b"x")
+        for each in (two, one):
+            assert (await each.get("/a")).body == b"B" * size
     board.close()
 
 
@@ -199,13 +202,16 @@ async def test_metadata_of_before_a_change_never_meets_equal_bytes_of_after_it(t
         says(status=200),
         says(b"same", Cache_Control=DAY, X_Note="new"),
     )
-    async with upstream(script) as origin, node(tmp_path, origin.url, board=board) as one:
-        async with node(tmp_path, origin.url, board=board, number=1) as two:
-            await one.get("/a")
-            await one.ended("filled")
-            await two.get("/a")
-            await one.get("/a", "POST", b"x")
-            assert (await one.get("/a")).field("X-Note") == "new"
-            await one.ended("filled", 2)
-            assert (await two.get("/a")).field("X-Note") == "new"
+    async with (
+        upstream(script) as origin,
+        node(tmp_path, origin.url, board=board) as one,
+        node(tmp_path, origin.url, board=board, number=1) as two,
+    ):
+        await one.get("/a")
+        await one.ended("filled")
+        await two.get("/a")
+        await one.get("/a", "POST", b"x")
+        assert (await one.get("/a")).field("X-Note") == "new"
+        await one.ended("filled", 2)
+        assert (await two.get("/a")).field("X-Note") == "new"
     board.close()
