@@ -1,5 +1,7 @@
 """Media against a play token in the path (CDN-09); every refusal looks the same, whatever exists behind it."""
 
+import re
+
 from origin.contract import headers, urls
 from origin.contract.token import Reason, Verifier
 from proxy.http import target as targets
@@ -21,6 +23,10 @@ _FORWARDED = frozenset({"accept", "accept-encoding", "traceparent", "tracestate"
 """All that a media request may tell the tiers behind: what is not in the key must not change the answer."""
 
 
+_SECRET = re.compile(r"(?:~|%7[eE])[^/?&]*|[A-Za-z0-9_.=%-]{100,}")
+"""What may be a token: all behind its mark, however the mark was written, and runs longer than any name of ours."""
+
+
 class TokenTier:
     """Admits bearers of a genuine token for the path. See proxy.serve.tier.Tier."""
 
@@ -31,9 +37,9 @@ class TokenTier:
         self._verifier = verifier
 
     def logged(self, target: str) -> str:
-        """See Tier. The token never reaches a log."""
+        """See Tier. No token reaches the log, wherever a viewer put it, and no text as long as one."""
         _, rest = urls.split_token(target)
-        return rest if rest.startswith("/") else "/"
+        return _SECRET.sub("~", rest) if rest.startswith("/") else "/"
 
     def admit(self, exchange: Exchange, now: float) -> Passage | Direct:
         """See Tier."""

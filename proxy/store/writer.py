@@ -32,7 +32,8 @@ class Writer:
         self._held = b""
         self._reserved = 0
         if part is not None:
-            self._reserve(part.offset + (body.length or 0))
+            self._reserved = body.length or 0  # open did that
+            self._reserve(part.offset)
 
     @classmethod
     async def open(cls, store: Store, meta: Meta, length: int | None, epoch: int) -> "Writer":
@@ -44,9 +45,13 @@ class Writer:
             return cls(store, meta, GrowingBody(length), None, epoch)
         if not store.room_for(length or 0):
             raise NoRoom
+        store.reserve(length or 0)  # before the first await: who asks for room next must see it taken
         try:
             part = await store.blocking(disk.start_part, store.directory, meta, length)
-        except OSError as error:
+        except BaseException as error:
+            store.reserve(-(length or 0))
+            if not isinstance(error, OSError):
+                raise
             store.disk_error("start", error)
             raise NoRoom from None
         return cls(store, meta, GrowingBody(length, lease=part.lease, offset=part.offset), part, epoch)

@@ -28,6 +28,8 @@ class ShieldTier:
         """See Tier."""
         exchange.reason = _REASON
         value = single(exchange.fields, NODE)
+        if value is not None and not value.isascii():
+            value = None
         node_id = self._credential.check(value, method=exchange.method, target=exchange.target, now=now)
         exchange.reason = ""
         targets.check_plain(exchange.path)
