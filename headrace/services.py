@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from configs.load import load
 from configs.schema.control import ControlSettings
@@ -64,3 +65,47 @@ def worker(config: Config = None) -> None:
     settings = load(OriginSettings, file=config, process="origin")
     log.setup("origin-worker")
     service.run(run_worker(settings))
+
+
+@origin.command("migrate")
+def migrate(config: Config = None) -> None:
+    """Bring the catalog's tables up to date; `serve` does it by itself.
+
+    Example: headrace origin migrate --config /etc/headrace/origin.toml
+    """
+    from origin.app import maintenance
+
+    maintenance.migrate(load(OriginSettings, file=config, process="origin"))
+    print("the catalog is up to date")
+
+
+@origin.command("backup")
+def backup(
+    out: Annotated[Path, typer.Option(help="Archive to write; it must not be there yet.")],
+    config: Config = None,
+    objects: Annotated[bool, typer.Option(help="With the media objects, not only catalog and keys.")] = True,
+) -> None:
+    """Write catalog, keys, credential and objects into one archive; everything may go on running.
+
+    Example: headrace origin backup --config origin.toml --out headrace-2026-11-21.tar
+    """
+    from origin.app import maintenance
+
+    settings = load(OriginSettings, file=config, process="origin")
+    with Console(stderr=True).status("backing up"):
+        manifest = maintenance.backup(settings, out, objects=objects)
+    print(f"{out}: {len(manifest.files)} files, each with its digest")
+
+
+@origin.command("restore")
+def restore(archive: Annotated[Path, typer.Argument(help="What backup wrote.")], config: Config = None) -> None:
+    """Put a backup into an empty installation, every byte checked; whole or not at all.
+
+    Example: headrace origin restore headrace-2026-11-21.tar --config origin.toml
+    """
+    from origin.app import maintenance
+
+    settings = load(OriginSettings, file=config, process="origin")
+    with Console(stderr=True).status("restoring"):
+        manifest = maintenance.restore(settings, archive)
+    print(f"{len(manifest.files)} files restored")

@@ -11,6 +11,9 @@ from aiohttp import web
 
 from kit import log
 
+IDLE_S = 15.0
+"""A connection without a request, or with half of one, is closed after this."""
+
 Ready = Callable[[list[str]], Awaitable[None]]
 
 
@@ -18,7 +21,7 @@ Ready = Callable[[list[str]], Awaitable[None]]
 async def listening(app: web.Application, host: str, port: int, *, drain_s: float = 10.0) -> AsyncIterator[str]:
     """Serve `app`; yields its base URL (port 0 is resolved). On leaving: no new connection, answers under way get
     `drain_s`."""
-    runner = web.AppRunner(app, access_log=None, keepalive_timeout=75.0, shutdown_timeout=drain_s)
+    runner = web.AppRunner(app, access_log=None, keepalive_timeout=IDLE_S, shutdown_timeout=drain_s)
     await runner.setup()
     try:
         await web.TCPSite(runner, host, port, backlog=1024).start()

@@ -4,15 +4,9 @@ from aiohttp import web
 
 from control.api.bodies import RoleRefused, parsed, signed
 from control.api.service import Service
+from control.contract.errors import NoEdgeLeft
 from control.contract.messages import CHOOSE_PATH, ChooseAnswer, ChooseRequest, Edge
 from control.steering.choose import Candidates, NoEdge, choose
-from kit.errors import Overloaded
-
-
-class NoEdgeLeft(Overloaded):
-    """No edge can take the session; origin sheds it and is never the answer itself (T-020)."""
-
-    kind = "no_edge"
 
 
 def routes(service: Service) -> list[web.RouteDef]:

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from configs.schema.base import NodeIdentity
 from control.contract.credential import Credential
+from control.contract.errors import NoEdgeLeft
 from control.contract.messages import CHOOSE_PATH, MAX_BODY_BYTES, ChooseAnswer, ChooseRequest, Message
 from kit.clock import Clock
 from kit.errors import SettingsError, UpstreamFailed, UpstreamTimeout
@@ -28,7 +29,7 @@ class ControlLink:
         self._clock, self._session = clock, session
 
     async def choose(self, request: ChooseRequest, *, timeout_s: float = 1.0) -> ChooseAnswer:
-        """Candidates for a session. UpstreamFailed when control is away, refuses, or has no edge."""
+        """Candidates for a session. NoEdgeLeft when control has none, UpstreamFailed when it is away or refuses."""
         return await self.post(CHOOSE_PATH, request, ChooseAnswer, timeout_s=timeout_s)
 
     async def post(self, path: str, message: Message | None, answer: type[A], *, timeout_s: float) -> A:
@@ -47,6 +48,8 @@ class ControlLink:
                 allow_redirects=False,
             ) as response:
                 blob = await _read(response)
+                if response.status == 503 and b'"no_edge"' in blob:
+                    raise NoEdgeLeft("control has no edge for the session")
                 if response.status != 200:
                     raise UpstreamFailed(f"control answered {response.status}: {blob[:200].decode(errors='replace')}")
         except TimeoutError:

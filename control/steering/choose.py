@@ -16,7 +16,7 @@ MIN_SAMPLES = 3
 """A latency is believed from so many samples on (D-15)."""
 MIN_GAIN_MS = 20.0
 """The second candidate wins only when it is at least this much quicker."""
-IDLE_LOAD = 10.0
+IDLE_LOAD = 25.0
 """Up to this load the bound is not applied: among idle nodes a percent is noise, and moving titles costs hits."""
 
 

@@ -9,6 +9,7 @@ import aiohttp
 from configs import delivery as policies
 from configs.schema.origin import OriginSettings
 from control.contract.credential import Credential
+from control.node import ControlLink
 from kit.clock import Clock, SystemClock
 from kit.errors import SettingsError
 from origin.app.metrics import Metrics
@@ -58,9 +59,8 @@ async def opened(settings: OriginSettings, *, clock: Clock | None = None) -> Asy
         session = await stack.enter_async_context(
             aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=64), auto_decompress=False)
         )
-        edges = Edges(
-            settings.identity.control, credential, session, clock, lambda source: metrics.edges.labels(source).inc()
-        )
+        link = ControlLink(settings.identity, "origin", clock, session) if settings.identity.control else None
+        edges = Edges(link, clock, lambda source: metrics.edges.labels(source).inc())
         delivery = Delivery(Versions(catalog), store, bodies, policies.classes(), credential, clock)
         playback = Playback(catalog, edges, keys, clock, ttl_s=settings.token_ttl_s, cap_kbps=settings.cap_kbps)
         yield Parts(settings, metrics, operators, catalog, delivery, playback)

@@ -40,15 +40,24 @@ async def _play(browser: Browser, running: Installation, kind: str) -> dict[str,
     page.on("request", lambda request: outside.append(request.url) if not _ours(request.url) else None)
     await page.goto(running.line["player"])
     await page.check(f"input[value='{kind}']", force=True)
-    playing = f"window.headrace.player === '{kind}' && window.headrace.edge && {VIDEO}.currentTime > 0.1"
-    await page.wait_for_function(playing, timeout=20_000)
+    await _until(page, f"window.headrace.player === '{kind}' && window.headrace.edge && {VIDEO}.currentTime > 0.1", 20)
     await page.evaluate(f"{VIDEO}.playbackRate = 2")
     begun = await page.evaluate(f"{VIDEO}.currentTime")
-    await page.wait_for_function(f"{VIDEO}.currentTime > {begun + PLAY_S}", timeout=30_000)
+    await _until(page, f"{VIDEO}.currentTime > {begun + PLAY_S}", 30)
     state = await _state(page)
     await page.close()
     assert outside == []
     return state
+
+
+async def _until(page: Page, condition: str, within_s: float) -> None:
+    """Poll by evaluate: the page's own policy forbids what wait_for_function does."""
+    deadline = asyncio.get_running_loop().time() + within_s
+    while not await page.evaluate(condition):
+        assert asyncio.get_running_loop().time() < deadline, (
+            f"not within {within_s} s: {condition}; {await _state(page)}"
+        )
+        await asyncio.sleep(0.1)
 
 
 async def _state(page: Page) -> dict[str, Any]:
@@ -57,7 +66,8 @@ async def _state(page: Page) -> dict[str, Any]:
             f"""() => {{
                 const video = {VIDEO};
                 const shown = [...video.textTracks].filter((track) => track.mode === 'showing').length;
-                return {{...window.headrace, src: video.src, shown, total: video.getVideoPlaybackQuality().totalVideoFrames}};
+                const total = video.getVideoPlaybackQuality().totalVideoFrames;
+                return {{...window.headrace, src: video.currentSrc, shown, total}};
             }}"""
         )
     )
@@ -78,7 +88,7 @@ async def test_hls_and_dash_play_ten_seconds_through_an_edge(browser: Browser, r
         assert state["total"] > 60, (kind, state)
         assert state["frames"]["decoded"] > 60, (kind, state)
         assert state["edge"] in edges, (kind, state)
-        assert state["cacheStatus"].startswith("edge-"), (kind, state)
+        assert state["cacheStatus"].rpartition(", ")[2].startswith("edge-"), (kind, state)
         assert state["rung"]["height"] in (240, 360), (kind, state)
         assert state["src"].startswith("blob:"), (kind, state)
         assert state["shown"] == 0, f"{kind}: subtitles are off, yet a track shows"

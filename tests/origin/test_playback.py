@@ -142,7 +142,8 @@ async def test_a_title_nobody_asked_about_gets_a_known_edge(origin: Running) -> 
         (200, b'{"edges": [{"id": "e"}]}'),
         (200, b'{"edges": 7}'),
         (200, b'{"edges": [{"id": "e", "url": "javascript:x"}]}'),
-        (200, b'{"edges": []}'),
+        (200, b'{"edges": [], "mapVersion": 1}'),
+        (503, b'{"error": "no_edge"}'),
         (200, b" " * 70_000),
     ],
 )
@@ -171,3 +172,17 @@ async def test_operators_get_a_signed_playlist(origin: Running) -> None:
     assert session["manifestUrl"].endswith("/content/bbb/v1/master.m3u8")
     async with origin.api.post("/api/v1/operator/playlist", json={"contentId": "bbb"}) as answer:
         assert answer.status == 403
+
+
+async def test_a_control_that_fails_is_left_alone_for_a_while(origin: Running) -> None:
+    """RES-06: after five failures in a row nobody waits for control until it may be probed again."""
+    await start(origin)
+    origin.control.status = 500
+    for _ in range(10):
+        assert (await start(origin))[0] == 200
+    assert len(origin.control.asked) == 1 + edges.LIMITS.failures
+    origin.clock.advance(edges.LIMITS.reset_s)
+    origin.control.status = 200
+    await start(origin)
+    await start(origin)
+    assert len(origin.control.asked) == 3 + edges.LIMITS.failures

@@ -203,3 +203,21 @@ def test_ingest_refuses_what_is_no_film_with_one_line(running: Installation, tmp
     assert len(words) == 1
     _, _, body = fetch(running.line["origin"] + "/api/v1/titles")
     assert [title["title"] for title in json.loads(body)["titles"]] == ["big_buck_bunny_720p_30s"]
+
+
+def test_backup_of_a_running_origin_restores_into_an_empty_one(running: Installation, tmp_path: Path) -> None:
+    """ORG-09, T-036."""
+    config = running.state / "settings" / "origin.toml"
+    archive, elsewhere = tmp_path / "backup.tar", tmp_path / "elsewhere"
+    done = running.headrace("origin", "backup", "--config", str(config), "--out", str(archive))
+    assert done.returncode == 0, done.stderr
+    again = running.headrace("origin", "backup", "--config", str(config), "--out", str(archive))
+    assert (again.returncode, again.stderr.count("\n")) == (1, 1)
+    moved = tmp_path / "origin.toml"
+    moved.write_text(config.read_text().replace(str(running.state), str(elsewhere)))
+    (elsewhere / "credentials").mkdir(parents=True)
+    done = running.headrace("origin", "restore", str(archive), "--config", str(moved))
+    assert done.returncode == 0, done.stderr
+    here = {p.name for p in (running.state / "origin" / "objects").glob("??/*")}
+    assert here == {p.name for p in (elsewhere / "origin" / "objects").glob("??/*")}
+    assert running.headrace("origin", "migrate", "--config", str(moved)).returncode == 0

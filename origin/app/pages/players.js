@@ -29,7 +29,10 @@ function viaHls(video, url, on) {
     const read = (name) => request?.getResponseHeader?.(name) ?? request?.headers?.get?.(name) ?? null;
     on.segment({ url: request?.responseURL || data.frag.url, age: read("Age"), cacheStatus: read("Cache-Status") });
   });
-  hls.on(Hls.Events.SUBTITLE_TRACKS_UPDATED, () => on.subtitles());
+  hls.on(Hls.Events.SUBTITLE_TRACKS_UPDATED, () => {
+    hls.subtitleDisplay = false; // until somebody chooses: AUTOSELECT tracks would show by themselves
+    on.subtitles();
+  });
   hls.loadSource(url);
   hls.attachMedia(video);
   return {
