@@ -41,8 +41,7 @@ def ingest(
     """
     files = [_subtitle(each) for each in subtitles or []]
     running = Running.read(at)
-    if not file.is_file():
-        raise SettingsError(f"{file}: no such file")
+    _check_readable(file)
     master = Master(file, title or file.stem, content_id, tuple(files))
     result = asyncio.run(_ingest(running, master, profile, wait=wait, quiet=as_json and not sys.stderr.isatty()))
     if as_json:
@@ -81,6 +80,14 @@ async def follow(origin: Origin, content_id: str, progress: Callable[[dict[str, 
         if state["state"] == "ready":
             return
         await asyncio.sleep(_POLL_S)
+
+
+def _check_readable(file: Path) -> None:
+    try:
+        with file.open("rb"):
+            pass
+    except OSError as error:
+        raise SettingsError(f"{file}: {error.strerror}") from None
 
 
 def _note(state: dict[str, Any]) -> str:
