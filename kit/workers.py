@@ -32,6 +32,8 @@ class Worker:
     number: int
     process: asyncio.subprocess.Process | None = None
     ready: asyncio.Event = field(default_factory=asyncio.Event)
+    settled: asyncio.Event = field(default_factory=asyncio.Event)
+    """It was ready once, or ended without having been."""
     restarts: int = 0
 
 
@@ -52,7 +54,9 @@ class Supervisor:
             self._owner.spawn(f"worker-{worker.number}", self._keep(worker))
         async with asyncio.timeout(timeout_s):
             for worker in self.workers:
-                await worker.ready.wait()
+                await worker.settled.wait()
+                if not worker.ready.is_set():
+                    raise ChildProcessError(f"worker {worker.number} ended before it served")
 
     async def stop(self, drain_s: float) -> None:
         """SIGTERM to all, `drain_s` to finish, then SIGKILL."""
@@ -80,6 +84,7 @@ class Supervisor:
             began = asyncio.get_running_loop().time()
             code = await self._run_once(worker)
             worker.ready.clear()
+            worker.settled.set()
             if self._stopping:
                 return
             worker.restarts += 1
@@ -88,28 +93,46 @@ class Supervisor:
             lived = asyncio.get_running_loop().time() - began
             delay = _RESTART_FIRST_S if lived > 30 else min(delay * 2, _RESTART_MOST_S)
 
-    async def _run_once(self, worker: Worker) -> int:
+    async def _run_once(self, worker: Worker) -> int | str:
+        """The worker's exit code, or why it could not be started."""
         ours, theirs = socket.socketpair()
-        with theirs:
-            worker.process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                self._module,
-                str(theirs.fileno()),
-                str(os.getpid()),
-                pass_fds=(theirs.fileno(), *self._pass_fds),
-                stdin=asyncio.subprocess.DEVNULL,
-            )
-        reader, writer = await asyncio.open_connection(sock=ours)
         try:
-            writer.write(orjson.dumps(self._payload(worker.number)) + b"\n")
-            line = await reader.readline()
-            if line == b"ready\n":
-                worker.ready.set()
-            return await worker.process.wait()
+            with theirs:
+                worker.process = process = await self._spawn(theirs)
+        except OSError as error:
+            ours.close()
+            return f"cannot start: {error}"
+        try:
+            await self._tell(worker, ours)
+            return await process.wait()
         finally:
-            writer.close()
-            with contextlib.suppress(OSError):
+            if process.returncode is None:  # started while the supervisor was stopping, or deaf to SIGTERM
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+                await process.wait()
+
+    async def _spawn(self, channel: socket.socket) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            self._module,
+            str(channel.fileno()),
+            str(os.getpid()),
+            pass_fds=(channel.fileno(), *self._pass_fds),
+            stdin=asyncio.subprocess.DEVNULL,
+        )
+
+    async def _tell(self, worker: Worker, ours: socket.socket) -> None:
+        """Send the payload, note `ready`. A worker that dies meanwhile resets the channel: its exit code says more."""
+        reader, writer = await asyncio.open_connection(sock=ours)
+        with contextlib.suppress(OSError):
+            try:
+                writer.write(orjson.dumps(self._payload(worker.number)) + b"\n")
+                if await reader.readline() == b"ready\n":
+                    worker.ready.set()
+                    worker.settled.set()
+            finally:
+                writer.close()
                 await writer.wait_closed()
 
 

@@ -17,7 +17,7 @@ from aiohttp import web
 from configs.schema.base import host_port
 from configs.schema.node import NodeSettings
 from kit import log
-from kit.errors import SettingsError
+from kit.errors import HeadraceError, SettingsError
 from kit.metrics import Board
 from kit.service import listening, stop_signal
 from kit.tasks import Owner
@@ -66,11 +66,18 @@ async def run(
         janitor = Janitor(settings.store.cache_dir, settings.store.disk, board, settings.workers)
         owner.spawn("janitor", janitor.run(), endless=True)
         try:
-            await supervisor.start()
+            await _started(supervisor)
             await _until(stop, settings, facts, labels, embed, ready_file)
         finally:
             await supervisor.stop(settings.limits.drain_s)
             await owner.close()
+
+
+async def _started(supervisor: Supervisor) -> None:
+    try:
+        await supervisor.start()
+    except (ChildProcessError, TimeoutError) as error:
+        raise HeadraceError(f"the node did not start: {error or 'its workers took too long'}") from None
 
 
 async def _until(
@@ -84,10 +91,16 @@ async def _until(
     async with _admin(settings, facts, labels, embed) as admin_url:
         log.get("node").info("serving", url=facts.url, admin=admin_url, workers=settings.workers)
         if ready_file:
-            line = {"url": facts.url, "admin": admin_url, "pid": os.getpid()}
-            ready_file.write_bytes(orjson.dumps(line) + b"\n")  # noqa: ASYNC240 (one line, once)
+            _announce(ready_file, {"url": facts.url, "admin": admin_url, "pid": os.getpid()})
         await stop.wait()
         log.get("node").info("draining")
+
+
+def _announce(ready_file: Path, line: dict[str, Any]) -> None:
+    """Write one JSON line, whole or not at all: scripts wait for the file."""
+    part = ready_file.with_name(f".{ready_file.name}.{os.getpid()}")
+    part.write_bytes(orjson.dumps(line) + b"\n")
+    part.replace(ready_file)
 
 
 @contextlib.asynccontextmanager
@@ -118,7 +131,11 @@ async def _admin(settings: NodeSettings, facts: Facts, labels: dict[str, str], e
         app = web.Application()
         app.add_routes([web.get("/health", health), web.get("/ready", ready), web.get("/metrics", metrics)])
         host, port = _admin_address(settings, facts.url)
-        async with listening(app, host, port, drain_s=1.0) as url:
+        async with contextlib.AsyncExitStack() as stack:
+            try:
+                url = await stack.enter_async_context(listening(app, host, port, drain_s=1.0))
+            except OSError as error:
+                raise SettingsError(f"`admin`: cannot listen on {host}:{port}: {_why(error)}") from None
             yield url
 
 
@@ -137,10 +154,16 @@ def render(board: Board, labels: dict[str, str]) -> str:
 
 
 def _prepare(settings: NodeSettings) -> None:
+    """What workers need, tried here first: told at start, not by dying workers."""
     try:
         disk.prepare(settings.store.cache_dir)
     except OSError as error:
         raise SettingsError(f"`store.cache_dir`: {error}") from None
+    try:
+        if settings.access_log and str(settings.access_log) != "-":
+            settings.access_log.open("ab").close()
+    except OSError as error:
+        raise SettingsError(f"`access_log`: {error}") from None
 
 
 @contextlib.contextmanager
@@ -165,7 +188,11 @@ def _only_ours(host: str, port: int) -> Any:
                 probe.listen(1)
         yield
     except OSError as error:
-        raise SettingsError(f"`listen`: cannot listen on {host}:{port}: {error.strerror}") from None
+        raise SettingsError(f"`listen`: cannot listen on {host}:{port}: {_why(error)}") from None
+
+
+def _why(error: OSError) -> str:
+    return os.strerror(error.errno).lower() if error.errno and error.errno > 0 else str(error.strerror or error)
 
 
 def _url(settings: NodeSettings, port: int) -> str:

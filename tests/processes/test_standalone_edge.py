@@ -105,6 +105,7 @@ def edge(tmp_path: Path, origin: str) -> Iterator[Edge]:
     """`headrace edge` with two workers."""
     _Origin.asked.clear()
     _Origin.go.clear()
+    threads = threading.active_count()
     ready = tmp_path / "ready.json"
     command = [
         *HEADRACE, "edge", "--origin", origin, "--listen", "127.0.0.1:0", "--cache-dir", str(tmp_path / "cache"),
@@ -121,6 +122,8 @@ def edge(tmp_path: Path, origin: str) -> Iterator[Edge]:
     finally:
         process.kill()
         process.wait()
+        _Origin.go.set()
+        _until(lambda: threading.active_count() <= threads, "the origin's connections ended")
 
 
 def _ask(edge: Edge, path: str, method: str = "GET", body: bytes | None = None) -> tuple[int, bytes, str]:

@@ -1,4 +1,4 @@
-"""Who gets what: the edge's token tier and the shield's node credential (CDN-09, T-018; contracts.md 'URLs, key, token')."""
+"""Who gets what: the token tier of the edge, the node credential of the shield (CDN-09, T-018; contracts.md)."""
 
 from pathlib import Path
 
@@ -63,8 +63,8 @@ async def test_every_refusal_looks_the_same_whatever_is_behind_it(
         faces = []
         for reason, text in texts.items():
             before = edge.count("refusals_total", reason)
-            for path in (OBJECT, TITLE + "v1/not-there.m4s"):
-                faces.append(_face(await edge.get(path if text is None else f"/~{text}{path}")))
+            mark = "" if text is None else f"/~{text}"
+            faces += [_face(await edge.get(mark + path)) for path in (OBJECT, TITLE + "v1/not-there.m4s")]
             assert edge.count("refusals_total", reason) == before + 2, reason
         assert all(face == faces[0] for face in faces)
         assert (faces[0][0], faces[0][2]) == (403, REFUSAL)

@@ -1,0 +1,142 @@
+"""Which stored object goes when room is needed: SIEVE (the default) or LRU, over small integers (slots).
+
+Pure bookkeeping: no sizes, no files, no clock. `used` is all that a hit costs; for SIEVE it is one byte in memory that
+the workers of a node share, so that a hit in any of them counts. SIEVE: Zhang et al., NSDI 2024.
+"""
+
+from array import array
+from collections.abc import MutableSequence
+from typing import Protocol
+
+NONE = -1
+
+
+class Evictor(Protocol):
+    """An order over slots 0 to capacity - 1."""
+
+    def added(self, slot: int) -> None:
+        """A new object took the slot."""
+        ...
+
+    def used(self, slot: int) -> None:
+        """The object in the slot was hit."""
+        ...
+
+    def removed(self, slot: int) -> None:
+        """The object in the slot is gone for another reason."""
+        ...
+
+    def victim(self) -> int:
+        """The slot to free next, taken out of the order; NONE when there is none."""
+        ...
+
+    def __len__(self) -> int: ...
+
+
+class _Order:
+    """A doubly linked list over slots in two flat arrays: 16 bytes a slot. Head is newest, tail oldest."""
+
+    __slots__ = ("count", "head", "newer", "older", "tail")
+
+    def __init__(self, capacity: int) -> None:
+        self.newer = array("q", [NONE]) * capacity
+        self.older = array("q", [NONE]) * capacity
+        self.head = self.tail = NONE
+        self.count = 0
+
+    def push(self, slot: int) -> None:
+        """Put a slot at the head."""
+        self.newer[slot], self.older[slot] = NONE, self.head
+        if self.head != NONE:
+            self.newer[self.head] = slot
+        else:
+            self.tail = slot
+        self.head = slot
+        self.count += 1
+
+    def unlink(self, slot: int) -> None:
+        """Take a slot out."""
+        newer, older = self.newer[slot], self.older[slot]
+        if newer != NONE:
+            self.older[newer] = older
+        else:
+            self.head = older
+        if older != NONE:
+            self.newer[older] = newer
+        else:
+            self.tail = newer
+        self.count -= 1
+
+
+class Sieve:
+    """Objects stay where they came in; a hand moves from the oldest to the newest, spares what was visited since it
+    last came by, and evicts the first that was not."""
+
+    def __init__(self, capacity: int, visited: MutableSequence[int] | None = None) -> None:
+        """`visited`: a byte a slot, shared with whoever serves hits; made here when not given."""
+        self._order = _Order(capacity)
+        self.visited: MutableSequence[int] = bytearray(capacity) if visited is None else visited
+        self._hand = NONE
+
+    def __len__(self) -> int:
+        return self._order.count
+
+    def added(self, slot: int) -> None:
+        """See Evictor."""
+        self.visited[slot] = 0
+        self._order.push(slot)
+
+    def used(self, slot: int) -> None:
+        """See Evictor."""
+        self.visited[slot] = 1
+
+    def removed(self, slot: int) -> None:
+        """See Evictor."""
+        if self._hand == slot:
+            self._hand = self._order.newer[slot]
+        self._order.unlink(slot)
+
+    def victim(self) -> int:
+        """See Evictor. Amortised constant: a spared object costs one step, once a hit."""
+        order, visited = self._order, self.visited
+        slot = self._hand if self._hand != NONE else order.tail
+        while slot != NONE and visited[slot]:
+            visited[slot] = 0
+            slot = order.newer[slot]
+            if slot == NONE:
+                slot = order.tail
+        if slot == NONE:
+            return NONE
+        self._hand = order.newer[slot]
+        order.unlink(slot)
+        return slot
+
+
+class Lru:
+    """Least recently used first."""
+
+    def __init__(self, capacity: int) -> None:
+        self._order = _Order(capacity)
+
+    def __len__(self) -> int:
+        return self._order.count
+
+    def added(self, slot: int) -> None:
+        """See Evictor."""
+        self._order.push(slot)
+
+    def used(self, slot: int) -> None:
+        """See Evictor."""
+        self._order.unlink(slot)
+        self._order.push(slot)
+
+    def removed(self, slot: int) -> None:
+        """See Evictor."""
+        self._order.unlink(slot)
+
+    def victim(self) -> int:
+        """See Evictor."""
+        slot = self._order.tail
+        if slot != NONE:
+            self._order.unlink(slot)
+        return slot

@@ -1,0 +1,64 @@
+"""Counters in shared memory and their Prometheus text (OBS-07; kit.metrics)."""
+
+import os
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from kit.metrics import Board, Family
+
+FAMILIES = (
+    Family("t_requests_total", "Requests", label="how", values=("hit", "miss")),
+    Family("t_open", "Open now", "gauge"),
+)
+
+
+def test_rows_add_up_and_gauges_are_set() -> None:
+    board = Board(FAMILIES, 2)
+    one, two = board.row(0), board.row(1)
+    one.add("t_requests_total", "hit")
+    two.add("t_requests_total", "hit", amount=4)
+    two.cells[two.column("t_requests_total", "miss")] += 1
+    one.set("t_open", 3)
+    two.set("t_open", 4)
+    two.set("t_open", 1)
+    assert [board.total("t_requests_total", how) for how in ("hit", "miss")] == [5, 1]
+    assert board.total("t_open") == 4
+    board.close()
+
+
+def test_two_boards_over_one_descriptor_see_the_same() -> None:
+    board = Board(FAMILIES, 1)
+    other = Board(FAMILIES, 1, fd=os.dup(board.fd))
+    other.row(0).add("t_open")
+    assert board.total("t_open") == 1
+    other.close()
+    board.close()
+
+
+def test_nobody_can_make_a_new_series() -> None:
+    board = Board(FAMILIES, 1)
+    row = board.row(0)
+    with pytest.raises(KeyError):
+        row.add("t_requests_total", "other")
+    with pytest.raises(KeyError):
+        row.column("t_unknown")
+    board.close()
+
+
+def test_the_text_is_what_a_prometheus_parser_reads() -> None:
+    board = Board(FAMILIES, 1)
+    board.row(0).add("t_requests_total", "miss", amount=7)
+    families = {each.name: each for each in text_string_to_metric_families(board.render(node="e1"))}
+    samples = {tuple(sample.labels.items()): sample.value for sample in families["t_requests"].samples}
+    assert samples == {(("node", "e1"), ("how", "hit")): 0, (("node", "e1"), ("how", "miss")): 7}
+    assert families["t_open"].type == "gauge"
+    board.close()
+
+
+def test_a_closed_board_refuses_its_rows() -> None:
+    board = Board(FAMILIES, 1)
+    row = board.row(0)
+    board.close()
+    with pytest.raises(ValueError, match="released"):
+        row.add("t_open")
