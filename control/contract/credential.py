@@ -10,6 +10,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import secrets
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -22,6 +23,8 @@ from kit.errors import Refused
 
 WINDOW_S = 60.0
 """A signature is good for this long before and after its time (D-19)."""
+_VALUE = re.compile(r"([a-z]{1,16}) ([!-~]{1,64}) ([0-9]{1,12}) ([!-~]{43})")
+"""The field: role, id, seconds since the epoch, signature."""
 SPEAKS_TO = {
     "edge": ("shield", "control"),
     "shield": ("origin", "control"),
@@ -44,8 +47,8 @@ class Credential:
 
     id: str
     role: str
-    secrets: dict[str, str] = field(default_factory=dict)
-    accepts: dict[str, str] = field(default_factory=dict)
+    secrets: dict[str, str] = field(default_factory=dict, repr=False)
+    accepts: dict[str, str] = field(default_factory=dict, repr=False)
 
     @classmethod
     def load(cls, file: Path) -> "Credential":
@@ -69,11 +72,11 @@ class Credential:
 
     def check(self, value: str | None, *, method: str, target: str, now: float, body: bytes = b"") -> str:
         """The id of the node that signed; CredentialRefused otherwise."""
-        try:
-            role, node_id, signed_at, mac = (value or "").split(" ")
-            moment = int(signed_at)
-        except ValueError:
-            raise CredentialRefused("no node credential") from None
+        given = _VALUE.fullmatch(value or "")
+        if given is None:
+            raise CredentialRefused("no node credential")
+        role, node_id, signed_at, mac = given.groups()
+        moment = int(signed_at)
         if role not in self.accepts:
             raise CredentialRefused(f"role {role[:16]!r} may not speak to {self.role}")
         secret = node_secret(_decode(self.accepts[role]), node_id)

@@ -44,7 +44,14 @@ def test_a_signature_is_for_one_request_in_its_time(change: dict) -> None:
         issue(FLEET, "s", "shield").check(value, **{"method": "GET", "target": "/x", "now": NOW, **change})
 
 
-@pytest.mark.parametrize("value", [None, "", "edge", "edge edge-1 x y", "edge edge-1 1 2 3", "edge edge-2 {now} {mac}"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        None, "", "edge", "edge edge-1 x y", "edge edge-1 1 2 3", "edge edge-2 {now} {mac}",
+        "edge edge-1 1 é", "edge \udcff {now} {mac}", "edge edge-1 {now} é{mac}", f"edge edge-1 {'9' * 5000} {{mac}}",
+        "edge edge-1 -1 {mac}", "edge edge-1 ١ {mac}", "edge edge-1 {now} {mac}\n",
+    ],
+)  # fmt: skip
 def test_junk_is_refused(value: str | None) -> None:
     if value:
         mac = issue(FLEET, "edge-1", "edge").sign("shield", method="GET", target="/", now=NOW).rpartition(" ")[2]
@@ -61,3 +68,11 @@ def test_the_file_is_private_and_comes_back(tmp_path: Path) -> None:
     (tmp_path / "c.json").write_text("[]")
     with pytest.raises(ValueError, match="not a node credential"):
         Credential.load(tmp_path / "c.json")
+
+
+def test_no_secret_shows_when_a_credential_is_printed() -> None:
+    """A traceback with local variables must not carry one into the log (SEC-07)."""
+    edge = issue(FLEET, "edge-1", "edge")
+    assert not [each for each in edge.secrets.values() if each in repr(edge)]
+    shield = issue(FLEET, "shield-1", "shield")
+    assert not [each for each in (*shield.secrets.values(), *shield.accepts.values()) if each in repr(shield)]
