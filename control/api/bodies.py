@@ -1,5 +1,6 @@
 """Who signed a request, and what it says: nothing is read before the credential fits."""
 
+import asyncio
 import re
 from dataclasses import dataclass
 from typing import TypeVar
@@ -13,6 +14,8 @@ from control.contract.messages import ID_PATTERN, Message
 from kit.errors import BadRequest
 from origin.contract.headers import NODE
 
+BODY_S = 5.0
+"""A body gets so long to arrive."""
 M = TypeVar("M", bound=Message)
 
 
@@ -31,10 +34,21 @@ class RoleRefused(CredentialRefused):
     kind = "role_refused"
 
 
+async def read(request: web.Request) -> bytes:
+    """The whole body. BadRequest when it does not arrive in time or is not what its fields say; 413 above the limit."""
+    try:
+        async with asyncio.timeout(BODY_S):
+            return await request.read()
+    except TimeoutError:
+        raise BadRequest("the body did not arrive in time") from None
+    except web.RequestPayloadError:
+        raise BadRequest("the body is not what its header fields say") from None
+
+
 async def signed(request: web.Request, service: Service) -> Signed:
     """Read the body and check the signature over it. CredentialRefused; 413 above the listener's limit."""
     value = request.headers.get(NODE)
-    body = await request.read()
+    body = await read(request)
     node_id = service.credential.check(
         value, method=request.method, target=request.path_qs, now=service.clock.wall(), body=body
     )

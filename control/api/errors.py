@@ -1,6 +1,7 @@
 """The one place where control's errors become answers: `{"error": kind, "message": text}` and the request's id."""
 
 import re
+import traceback
 import uuid
 
 import orjson
@@ -13,6 +14,7 @@ from kit.errors import HeadraceError, Overloaded, Refused
 from origin.contract.headers import REFUSAL_BODY, REFUSAL_STATUS, REQUEST_ID
 
 RETRY_AFTER_S = 2
+TRACE_FRAMES = 12
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -42,9 +44,13 @@ def middleware(metrics: Metrics) -> Middleware:
             response = _answer(error.status, kind, error.reason)
             if "Allow" in error.headers:
                 response.headers["Allow"] = error.headers["Allow"]
+        except ConnectionError:
+            raise  # nobody is left to answer
         except Exception as error:
             metrics.errors.labels("error").inc()
-            log.get("api").error("failed", error=repr(error), path=request.path, id=request_id, exc_info=True)
+            # As text, not exc_info: the log's structured form has every frame's variables, secrets among them.
+            trace = "".join(traceback.format_exception(error, limit=-TRACE_FRAMES))
+            log.get("api").error("failed", error=repr(error), path=request.path, id=request_id, trace=trace)
             response = _answer(500, "error", "control failed; the log has the rest under this request's id")
         response.headers[REQUEST_ID] = request_id
         return response

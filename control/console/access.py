@@ -43,18 +43,18 @@ class Access:
 
     def fits(self, token: str) -> bool:
         """Whether this is the operators' token."""
-        return self.token is not None and hmac.compare_digest(token.encode(), self.token.encode())
+        return self.token is not None and hmac.compare_digest(_bytes(token), _bytes(self.token))
 
     def check(self, request: web.Request) -> None:
         """AdminRefused unless the request may see operators' figures."""
         if self.token is None:
-            if not _loopback(request.url.host or ""):  # a page elsewhere may have rebound its name to us
+            if not _loopback(_host(request)):  # a page elsewhere may have rebound its name to us
                 raise AdminRefused(f"without a token only loopback is answered, not {request.host[:64]!r}")
             return
         scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() == "bearer" and self.fits(bearer.strip()):
             return
-        if not hmac.compare_digest(request.cookies.get(COOKIE, "").encode(), self.ticket.encode()):
+        if not hmac.compare_digest(_bytes(request.cookies.get(COOKIE, "")), _bytes(self.ticket)):
             raise AdminRefused("no operators' token, or a wrong one")
 
     def middleware(self) -> Middleware:
@@ -72,6 +72,19 @@ class Access:
             return await handler(request)
 
         return guard
+
+
+def _bytes(text: str) -> bytes:
+    """Header fields may hold bytes that are no UTF-8; they are compared like all others."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _host(request: web.Request) -> str:
+    """The host that was asked for; empty where the Host field cannot be one."""
+    try:
+        return request.url.host or ""
+    except ValueError:
+        return ""
 
 
 def _loopback(host: str) -> bool:

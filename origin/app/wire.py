@@ -4,6 +4,7 @@ import contextlib
 import re
 import secrets
 import time
+import traceback
 from typing import Any
 
 import orjson
@@ -16,6 +17,7 @@ from origin.contract import headers
 
 REQUEST_ID = web.RequestKey("request_id", str)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+TRACE_FRAMES = 12
 _KINDS = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
 
 
@@ -66,10 +68,14 @@ class _Wire:
         except web.HTTPException as error:
             kind = _KINDS.get(error.status, "bad_request")
             return self._error(request, error.status, kind, error.reason), kind
+        except web.RequestPayloadError:
+            return self._error(request, 400, "bad_request", "the body is not what its header fields say"), "body"
         except Exception as error:
             if isinstance(error, ConnectionError | TimeoutError) and _gone(request):
                 raise
-            self._log.exception("request failed", request_id=request[REQUEST_ID])
+            # As text, not exc_info: the log's structured form has every frame's variables, secrets among them.
+            trace = "".join(traceback.format_exception(error, limit=-TRACE_FRAMES))
+            self._log.error("request failed", request_id=request[REQUEST_ID], trace=trace)
             self._metrics.errors.labels(self._listener, "internal").inc()
             body = {"error": "internal", "message": "something went wrong here", "requestId": request[REQUEST_ID]}
             return answer_json(body, 500), f"internal: {type(error).__name__}"

@@ -15,6 +15,7 @@ from playwright.async_api import async_playwright
 
 from configs.load import load
 from configs.schema.control import ControlSettings
+from control.api import bodies
 from control.console.access import Access
 from control.console.app import NODES_PATH, admin_app
 from control.console.roster import state
@@ -89,6 +90,43 @@ async def test_without_a_token_a_foreign_host_name_is_refused(parts) -> None:
         for host, status in (("evil.test", 403), ("localhost", 200)):
             async with s.get(url + NODES_PATH, headers={"Host": host}) as response:
                 assert response.status == status
+
+
+HEAD = "{} HTTP/1.1\r\nConnection: close\r\n{}\r\n"
+FORM = "Host: localhost\r\nContent-Type: {}\r\nContent-Length: {}\r\n"
+
+
+@pytest.mark.parametrize(
+    ("start", "fields", "body"),
+    [
+        ("GET /", "Host: a:b:c\r\n", b""),
+        ("GET /", "Host: x:99999999\r\n", b""),
+        ("GET /", "Host: localhost\r\nAuthorization: Bearer \xff\r\n", b""),
+        ("GET /", "Host: localhost\r\nCookie: headrace_console=\xff\r\n", b""),
+        ("POST /login", FORM.format("application/x-www-form-urlencoded; charset=foo", 7), b"token=x"),
+        ("POST /login", FORM.format("application/x-www-form-urlencoded", 10), b"token=%ff\xff"),
+        ("POST /login", FORM.format("multipart/form-data", 7), b"token=x"),
+        ("POST /login", FORM.format("multipart/form-data; boundary=x", 12), b"--x\r\nfoo\r\n\r\n"),
+        ("POST /login", FORM.format("a/b\r\nContent-Encoding: gzip", 4), b"junk"),
+        ("POST /login", FORM.format("application/x-www-form-urlencoded", 100), b"half"),
+    ],
+)
+@pytest.mark.parametrize("token", [None, TOKEN])
+async def test_a_viewer_s_mistake_is_a_4xx_in_bounded_time(
+    parts, monkeypatch: pytest.MonkeyPatch, start: str, fields: str, body: bytes, token: str | None
+) -> None:
+    """A console that answers junk with 500 fills its log with traces for whoever asks."""
+    monkeypatch.setattr(bodies, "BODY_S", 0.2)
+    async with listening(admin_app(parts, Access(token)), "127.0.0.1", 0, drain_s=1) as url, asyncio.timeout(5):
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+        writer.write(HEAD.format(start, fields).encode("latin-1") + body)
+        status = int((await reader.readline()).split()[1])
+        writer.write(bytes(100))  # what is missing of a half body: the server waits for it a while
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+    assert status < 500
+    assert not parts.metrics.errors.labels("error")._value.get()
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,34 @@ async def test_titles(origin: Running) -> None:
             assert (await answer.json())["error"] == "not_found"
 
 
+async def test_a_body_that_is_not_what_it_says_is_the_sender_s_fault(origin: Running) -> None:
+    fields = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+    async with origin.api.post("/api/v1/playback/start", data=b"junk" * 50, headers=fields) as answer:
+        assert (answer.status, (await answer.json())["error"]) == (400, "bad_request")
+
+
+async def test_a_fault_of_ours_is_logged_without_any_secret(
+    origin: Running, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A trace has places, no variables: those of a handler hold tokens and keys (T-035)."""
+    said: list[dict] = []
+    structlog.configure(processors=[lambda _logger, _name, event: said.append(dict(event)) or str(event)])
+    token = "a-token-that-must-not-show"
+    monkeypatch.setattr(Operators, "check", lambda _self, request: _fail(request.headers["Authorization"]))
+    async with origin.api.get("/api/v1/titles/bbb/assets", headers={"Authorization": token}) as answer:
+        assert answer.status == 500
+        assert "test_api" not in await answer.text()
+    structlog.reset_defaults()
+    failed = [each for each in said if each["event"] == "request failed"]
+    assert "_fail" in failed[0]["trace"]
+    assert "exc_info" not in failed[0]
+    assert token not in str(said)
+
+
+def _fail(secret: str) -> None:
+    raise RuntimeError(f"{len(secret)} characters")
+
+
 async def test_assets_are_for_operators(origin: Running) -> None:
     async with origin.api.get("/api/v1/titles/bbb/assets", headers=BEARER) as answer:
         found = await answer.json()
