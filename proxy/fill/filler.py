@@ -226,8 +226,7 @@ class Filler:
             _check(response, writer)
             writer.checked()
         except BaseException as error:
-            failure = error if isinstance(error, UpstreamFailed) else UpstreamFailed("the fill was given up")
-            await writer.abort(failure)
+            await writer.abort(str(error) if isinstance(error, UpstreamFailed) else "the fill was given up")
             raise
         finally:
             response.close()

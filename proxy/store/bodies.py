@@ -74,7 +74,7 @@ class GrowingBody:
         self._length, self._lease, self._offset = length, lease, offset
         self._memory = bytearray() if lease is None else None
         self._ready = 0
-        self._failure: UpstreamFailed | None = None
+        self._failure = ""
         self._ended = False
         self._changed = asyncio.Event()
 
@@ -101,9 +101,10 @@ class GrowingBody:
         self._ended = True
         self._wake()
 
-    def failed(self, failure: UpstreamFailed) -> None:
-        """The rest will never come: readers that need it get `failure`."""
-        self._failure = failure
+    def failed(self, why: str) -> None:
+        """The rest will never come: readers that need it get UpstreamFailed, each its own: a shared exception would keep
+        every reader's frames, and with them the open file, until the garbage collector comes by."""
+        self._failure = why
         self._wake()
 
     def contents(self) -> bytes:
@@ -124,7 +125,7 @@ class GrowingBody:
         """Wait until the byte at `offset` is there; False when the body ends before it."""
         while self._ready <= offset:
             if self._failure:
-                raise self._failure
+                raise UpstreamFailed(self._failure)
             if self._ended:
                 return False
             await self._changed.wait()

@@ -103,9 +103,9 @@ class Writer:
         finally:
             self._reserve(-self._reserved)
 
-    async def abort(self, failure: UpstreamFailed) -> None:
-        """The fill failed: readers that want more get `failure`, nothing is kept."""
-        self.body.failed(failure)
+    async def abort(self, why: str) -> None:
+        """The fill failed: readers that want more get UpstreamFailed, nothing is kept."""
+        self.body.failed(why)
         self._reserve(-self._reserved)
         if self._part is not None:
             await self._discard(self._part)

@@ -1,11 +1,13 @@
 """Counters in shared memory and their Prometheus text (OBS-07; kit.metrics)."""
 
 import os
+from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from kit.metrics import Board, Family
+from kit.usage import Rate, cpu_seconds, disk_busy_seconds
 
 FAMILIES = (
     Family("t_requests_total", "Requests", label="how", values=("hit", "miss")),
@@ -62,3 +64,19 @@ def test_a_closed_board_refuses_its_rows() -> None:
     board.close()
     with pytest.raises(ValueError, match="released"):
         row.add("t_open")
+
+
+def test_a_rate_is_growth_per_second_and_never_negative() -> None:
+    """kit.usage: the first reading has nothing to compare with, a process that went takes its seconds along."""
+    rate = Rate()
+    assert [rate.per_second(*each) for each in ((10, 1), (20, 3), (5, 4), (8, 4), (9, 5))] == [0, 5, 0, 0, 1]
+
+
+def test_readings_of_this_machine() -> None:
+    """A process's CPU seconds grow with work; one that is gone, and a file system without a device, count nothing."""
+    before = cpu_seconds([os.getpid()])
+    while cpu_seconds([os.getpid()]) == before:
+        sum(range(10_000))
+    assert cpu_seconds([2**22 + 1]) == 0
+    assert disk_busy_seconds(Path("/proc")) == 0
+    assert disk_busy_seconds(Path("/not/there")) == 0

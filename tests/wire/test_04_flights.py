@@ -1,6 +1,7 @@
 """One fill for all who wait, and every way in which an upstream can fail it (CDN-23; style.md, habit 10)."""
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -225,8 +226,8 @@ async def test_an_http_1_0_viewer_of_a_cut_answer_sees_a_reset_not_an_end(tmp_pa
 
 
 async def _then_all_is_well(origin: Upstream, edge: Node) -> None:
-    """Nothing of a failed fill is left: no file, no part, no flight; the next request fetches anew."""
-    await until(lambda: not edge.parts(), "parts removed")
+    """Nothing of a failed fill is left: no file, no part, no descriptor; the next request fetches anew."""
+    await until(lambda: not edge.parts() and not _open_parts(), "parts removed and closed")
     assert not edge.files()
     asked = len(origin.calls)
     origin.script = says(b"recovered", Cache_Control=DAY)
@@ -234,6 +235,14 @@ async def _then_all_is_well(origin: Upstream, edge: Node) -> None:
     assert len(origin.calls) == asked + 1
     await edge.ended("filled")
     assert edge.count("store_disk_bytes") == sum(path.stat().st_size for path in edge.files())
+
+
+def _open_parts() -> list[str]:
+    links = []
+    for number in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):
+            links.append(os.readlink(f"/proc/self/fd/{number}"))
+    return [link for link in links if "/parts/" in link]
 
 
 async def test_followers_of_a_failed_fill_get_the_failure_and_do_not_storm(tmp_path: Path) -> None:

@@ -239,7 +239,7 @@ async def test_the_janitor_removes_orphans_and_never_a_living_writers_part(tmp_p
 
     async with upstream(script) as origin, node(tmp_path, origin.url, board=board) as edge:
         asked = asyncio.create_task(edge.get("/a"))
-        await until(edge.parts)
+        await until(lambda: edge.count("store_disk_bytes") > len(BIG), "head and body reserved")
         (living,) = edge.parts()
         orphan = tmp_path / "parts" / f"{'0' * 38}.1.1"
         orphan.write_bytes(b"left by a dead worker")
