@@ -102,8 +102,8 @@ class GrowingBody:
         self._wake()
 
     def failed(self, why: str) -> None:
-        """The rest will never come: readers that need it get UpstreamFailed, each its own: a shared exception would keep
-        every reader's frames, and with them the open file, until the garbage collector comes by."""
+        """The rest will never come: readers that need it get UpstreamFailed, each its own. A shared exception would keep
+        all readers' frames, and with them the open file, until the garbage collector comes by."""
         self._failure = why
         self._wake()
 

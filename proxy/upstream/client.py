@@ -94,6 +94,8 @@ class Response:
 
     def close(self) -> None:
         """Give up the body; the connection is reused only if it was read to its end."""
+        if self._lost is not None:
+            self._lost.remove_done_callback(self._connection_lost)
         if self._response.content.at_eof():
             self._response.release()
         else:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from kit.clock import ManualClock
+from proxy.upstream.client import Response
 from tests.support.nodes import Node, node
 from tests.support.upstream import Call, Upstream, head, in_turn, says, upstream
 from tests.support.wire import CutOff, until, viewer
@@ -460,3 +462,24 @@ async def test_an_endless_answer_ends_at_the_disks_bound_and_is_passed_on_next_t
         await edge.ended("cut")
         assert (edge.parts(), edge.count("store_disk_bytes")) == ([], 0)
         assert len((await edge.get("/a")).body) == 40 * 0x10000
+
+
+async def test_answers_on_one_upstream_connection_leave_nothing_behind(tmp_path: Path) -> None:
+    """A connection lives long: what each answer hangs on it must go with the answer."""
+    head_came = asyncio.Semaphore(0)
+
+    async def script(call: Call) -> None:
+        await call.send(head(length=len(SMALL), Cache_Control=DAY))
+        await head_came.acquire()
+        await call.send(SMALL)
+
+    async with upstream(script) as origin, node(tmp_path, origin.url) as edge, viewer(edge.port) as each:
+        for number in range(30):
+            await each.ask(f"/{number}")
+            await each.head()
+            head_came.release()
+            assert await each.read(len(SMALL)) == SMALL
+            await edge.ended("filled", number + 1)
+        gc.collect()
+        assert sum(isinstance(thing, Response) for thing in gc.get_objects()) < 5
+        assert origin.open == 1
