@@ -102,7 +102,7 @@ class GrowingBody:
         self._wake()
 
     def failed(self, why: str) -> None:
-        """The rest will never come: readers that need it get UpstreamFailed, each its own. A shared exception would keep
+        """The rest will never come: readers that need it get UpstreamFailed, each its own. A shared exception keeps
         all readers' frames, and with them the open file, until the garbage collector comes by."""
         self._failure = why
         self._wake()
