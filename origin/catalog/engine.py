@@ -10,12 +10,18 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from kit.errors import Overloaded
+from kit.errors import HeadraceError, Overloaded
 
 BUSY_S = 10.0
 """How long a writer waits for another's transaction."""
 WRITE = "headrace_write"
 """Execution option of a connection whose transaction writes."""
+
+
+class CatalogUnusable(HeadraceError):
+    """What is there is no catalog of ours: a broken file, or one that a newer version made."""
+
+    kind: ClassVar[str] = "catalog_unusable"
 
 
 class CatalogAway(Overloaded):

@@ -1,12 +1,15 @@
 """Bring a catalog database up to date."""
 
 import asyncio
+import contextlib
 import fcntl
+from collections.abc import Iterator
 from pathlib import Path
 
 from sqlalchemy import URL, Connection, create_engine, text
+from sqlalchemy.exc import DatabaseError
 
-from origin.catalog.engine import BUSY_S, WRITE, blocking_url, prepare_sqlite, translated
+from origin.catalog.engine import BUSY_S, WRITE, CatalogUnusable, blocking_url, prepare_sqlite, translated
 
 _HERE = Path(__file__).parent / "migrations"
 _LOCK = 0x48454144
@@ -16,7 +19,7 @@ _LOCK = 0x48454144
 async def migrate(database_url: str) -> None:
     """Upgrade to the newest revision. Several processes may call it at once: one migrates, the others wait.
 
-    CatalogAway when the database cannot be reached.
+    CatalogAway when the database cannot be reached, CatalogUnusable when it is broken or of a newer version.
     """
     await asyncio.to_thread(migrate_blocking, database_url)
 
@@ -24,11 +27,19 @@ async def migrate(database_url: str) -> None:
 def migrate_blocking(database_url: str) -> None:
     """The same for a command without a loop."""
     url = blocking_url(database_url)
-    with translated():
+    with _explained(url), translated():
         if url.get_backend_name() == "sqlite":
             _migrate_sqlite(url)
         else:
             _migrate_postgresql(url)
+
+
+@contextlib.contextmanager
+def _explained(url: URL) -> Iterator[None]:
+    try:
+        yield
+    except DatabaseError as error:
+        raise CatalogUnusable(f"the catalog {url.render_as_string()} cannot be used: {error.orig}") from error
 
 
 def _migrate_sqlite(url: URL) -> None:
@@ -63,8 +74,12 @@ def _upgrade(connection: Connection) -> None:
     # Alembic costs more to import than the rest of the catalog; only a migration pays for it.
     from alembic import command
     from alembic.config import Config
+    from alembic.util import CommandError
 
     config = Config()
     config.set_main_option("script_location", str(_HERE).replace("%", "%%"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    try:
+        command.upgrade(config, "head")
+    except CommandError as error:
+        raise CatalogUnusable(f"the catalog was made by another version: {error}") from error

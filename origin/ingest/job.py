@@ -15,6 +15,7 @@ from origin.contract.urls import is_id
 PIPELINE = "1"
 """Raised whenever the same master would be encoded or packaged into other bytes than before."""
 MAX_SUBTITLES = 32
+MAX_TITLE = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,12 @@ def version_id(digest: str, subtitles: tuple[Side, ...], profile: Profile, encod
         "pipeline": PIPELINE,
     }
     return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+
+
+def shown(title: str) -> str:
+    """The title as it is kept: no control characters (they act on terminals and are no XML), 200 characters at most."""
+    kept = (char for char in title if char.isspace() or unicodedata.category(char) != "Cc")
+    return " ".join("".join(kept).split())[:MAX_TITLE]
 
 
 def content_id(given: str | None, title: str) -> str:

@@ -121,7 +121,7 @@ def _job(name: str, title: str, file: Path, profile: Profile, sides: dict[str, P
     master = digest(file)
     texts = tuple(Side(tag, digest(path)) for tag, path in sides.items())
     version = version_id(master, texts, profile, tools.encoder_version())
-    return Job(name, version, " ".join(title.split())[:200], master, file.stat().st_size, profile, texts)
+    return Job(name, version, jobs.shown(title), master, file.stat().st_size, profile, texts)
 
 
 def _unlink(files: dict[str, Path]) -> None:

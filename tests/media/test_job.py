@@ -10,7 +10,7 @@ from configs import profiles
 from kit.errors import BadRequest
 from origin.contract.urls import is_id
 from origin.ingest import plan
-from origin.ingest.job import Job, Side, content_id, version_id
+from origin.ingest.job import Job, Side, content_id, shown, version_id
 from origin.ingest.places import Places, made
 from origin.ingest.progress import Progress
 from origin.transcode import languages
@@ -50,6 +50,19 @@ def test_a_version_names_everything_that_its_bytes_depend_on() -> None:
 )
 def test_content_ids(given: str | None, title: str, found: str) -> None:
     assert content_id(given, title) == found
+
+
+@pytest.mark.parametrize(
+    ("title", "kept"),
+    [
+        (" Big\n Buck\tBunny ", "Big Buck Bunny"),
+        ("a\x1b[2Jb\x00\x85", "a[2Jb"),
+        ("می‌خواهم <b>&", "می‌خواهم <b>&"),
+        ("é" * 300, "é" * 200),
+    ],
+)
+def test_a_title_is_kept_without_what_acts_on_terminals(title: str, kept: str) -> None:
+    assert shown(title) == kept
 
 
 @pytest.mark.parametrize(("given", "title"), [("../x", "t"), ("", "t"), ("A", "t"), (None, "日本"), (None, "")])

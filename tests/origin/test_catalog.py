@@ -1,6 +1,9 @@
 """The catalog on SQLite and on a real PostgreSQL (ING-04, T-002, T-006, C-40)."""
 
 import asyncio
+import contextlib
+import sqlite3
+from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, inspect
@@ -8,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from kit.clock import ManualClock
 from kit.errors import BadRequest, Conflict, HeadraceError, NotFound
-from origin.catalog.engine import blocking_url
+from origin.catalog.engine import CatalogUnusable, blocking_url
 from origin.catalog.models import Asset, RungInfo
 from origin.catalog.service import Catalog, CatalogAway, migrate
 from origin.catalog.states import MediaStatus, State, check_transition, media_status
@@ -221,3 +224,18 @@ async def test_a_database_that_is_away_is_said_so() -> None:
         with pytest.raises(CatalogAway):
             await ask
     await catalog.close()
+
+
+async def test_a_file_that_is_no_catalog_is_said_to_be_none(tmp_path: Path) -> None:
+    (tmp_path / "catalog.db").write_bytes(b"no database" * 1000)
+    with pytest.raises(CatalogUnusable, match=r"catalog\.db cannot be used: file is not a database"):
+        await migrate(f"sqlite+aiosqlite:///{tmp_path}/catalog.db")
+
+
+async def test_a_catalog_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
+    url = f"sqlite+aiosqlite:///{tmp_path}/catalog.db"
+    await migrate(url)
+    with contextlib.closing(sqlite3.connect(tmp_path / "catalog.db")) as newer, newer:
+        newer.execute("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(CatalogUnusable, match="made by another version"):
+        await migrate(url)
