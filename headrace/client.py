@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -44,7 +45,10 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Master:
-    """A film file and what belongs to it; `subtitles` are (language, file)."""
+    """A film file and what belongs to it; `subtitles` are (language, file).
+
+    A title from a command line or a file's name may hold bytes that are no UTF-8; they are sent as U+FFFD.
+    """
 
     file: Path
     title: str
@@ -81,16 +85,16 @@ class Origin:
     async def ingest(self, master: Master, profile: str | None) -> Any:
         """Upload a master with what belongs to it: {contentId, version, state}. Rejected says why it was refused."""
         form = aiohttp.FormData()
-        form.add_field("title", master.title)
+        form.add_field("title", os.fsencode(master.title).decode("utf-8", "replace"))
         for name, value in (("profile", profile), ("contentId", master.content_id)):
             if value:
                 form.add_field(name, value)
         with contextlib.ExitStack() as stack:
             for language, path in master.subtitles:
                 opened = stack.enter_context(path.open("rb"))
-                form.add_field(f"subtitles-{language}", opened, filename=path.name, content_type="text/vtt")
+                form.add_field(f"subtitles-{language}", opened, filename="text", content_type="text/vtt")
             film = stack.enter_context(master.file.open("rb"))
-            form.add_field("master", film, filename=master.file.name, content_type="application/octet-stream")
+            form.add_field("master", film, filename="master", content_type="application/octet-stream")
             unbounded = aiohttp.ClientTimeout(total=None, sock_connect=3, sock_read=300)
             return await self._call("POST", "/api/v1/ingest", data=form, timeout=unbounded)
 

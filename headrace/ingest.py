@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import os
 import re
+import stat
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -41,7 +43,7 @@ def ingest(
     """
     files = [_subtitle(each) for each in subtitles or []]
     running = Running.read(at)
-    _check_readable(file)
+    check_readable(file)
     master = Master(file, title or file.stem, content_id, tuple(files))
     result = asyncio.run(_ingest(running, master, profile, wait=wait, quiet=as_json and not sys.stderr.isatty()))
     if as_json:
@@ -82,12 +84,17 @@ async def follow(origin: Origin, content_id: str, progress: Callable[[dict[str, 
         await asyncio.sleep(_POLL_S)
 
 
-def _check_readable(file: Path) -> None:
+def check_readable(file: Path) -> None:
+    """SettingsError unless `file` is a plain file that can be read: a pipe or a device may never end."""
     try:
-        with file.open("rb"):
-            pass
+        opened = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise SettingsError(f"{file}: {error.strerror}") from None
+    try:
+        if not stat.S_ISREG(os.fstat(opened).st_mode):
+            raise SettingsError(f"{file}: not a plain file")
+    finally:
+        os.close(opened)
 
 
 def _note(state: dict[str, Any]) -> str:

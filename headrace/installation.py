@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
+from configs import profiles
 from configs.demo import topology as read_topology
+from headrace.ingest import check_readable
 from kit import log
 from kit.errors import SettingsError
 
@@ -35,10 +37,14 @@ def up(
 
     Example: headrace up --json --free-ports --state /tmp/try
     """
-    from headrace.up.run import Options, check_ports, with_free_ports
+    from headrace.up.ports import check_ports, with_free_ports
+    from headrace.up.run import Options
     from headrace.up.run import up as bring_up
 
     places = read_topology(topology)
+    profiles.get(profile)
+    if media:
+        check_readable(media)
     if free_ports:
         places = with_free_ports(places)
     else:

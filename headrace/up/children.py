@@ -65,6 +65,12 @@ class Children:
         """Start `headrace ARGUMENTS`."""
         return await self.start(name, [sys.executable, "-m", "headrace.main", *arguments], log)
 
+    def check(self, name: str) -> None:
+        """ChildFailed when that process has ended."""
+        for child in self.all:
+            if child.name == name and not child.running:
+                raise ChildFailed(f"{name} ended with {child.process.returncode}: {last_words(child)}")
+
     async def stop(self, *, within_s: float = 40.0) -> None:
         """SIGTERM, players' side first, each allowed to finish what it has under way."""
         for child in reversed(self.all):

@@ -7,15 +7,18 @@ from pathlib import Path
 from headrace.up.children import Child, Children
 
 MEMORY = "64mb"
+LONGEST = 100
+"""Bytes of a socket's path, with some room: Linux takes 107."""
 
 
 class OwnRedis:
     """A redis-server where one is installed; otherwise nothing, and control says that its map is its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, state: Path) -> None:
+        """In the folder `redis` of the state directory, so that a run that was killed leaves nothing elsewhere; only
+        where that path is too long for a socket in a temporary one."""
         self._server = shutil.which("redis-server")
-        # a short path: Unix socket names hold 107 bytes
-        self._directory = Path(tempfile.mkdtemp(prefix="headrace-")) if self._server else None
+        self._directory = _folder(state / "redis") if self._server else None
 
     @property
     def url(self) -> str | None:
@@ -35,3 +38,10 @@ class OwnRedis:
         """Remove its directory."""
         if self._directory:
             shutil.rmtree(self._directory, ignore_errors=True)
+
+
+def _folder(wanted: Path) -> Path:
+    if len(str(wanted / "redis.sock").encode()) > LONGEST:
+        return Path(tempfile.mkdtemp(prefix="headrace-"))
+    wanted.mkdir(exist_ok=True, mode=0o700)
+    return wanted

@@ -3,8 +3,6 @@
 import asyncio
 import contextlib
 import json
-import os
-import socket
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +10,12 @@ from typing import Any
 
 import aiohttp
 
-from configs.schema.base import host_port
 from configs.schema.topology import Topology
 from headrace.client import Master, Origin, Rejected
 from headrace.ingest import follow
 from headrace.up import layout as layouts
 from headrace.up.children import Child, ChildFailed, Children, last_words, until_ready
+from headrace.up.claim import claimed
 from headrace.up.layout import Layout, url
 from headrace.up.redis import OwnRedis
 from headrace.up.show import Show, summary
@@ -45,11 +43,19 @@ class Options:
 async def up(options: Options) -> None:
     """Everything up, one title ready, the ready line out; then until SIGTERM or Ctrl-C; then drained.
 
-    ChildFailed when a process does not serve; Rejected when the media is refused.
+    ChildFailed when a process does not serve; Rejected when the media is refused; SettingsError when the state
+    directory is no use or another's.
     """
     stop = stop_signal()
-    layout, children = Layout(options.state.resolve()), Children()
-    redis = OwnRedis() if options.redis_url is None else None
+    layout = Layout(options.state.resolve())
+    with claimed(layout.root):
+        layout.run_file.unlink(missing_ok=True)  # of a run that was killed: nothing runs there
+        await _up(options, layout, stop)
+
+
+async def _up(options: Options, layout: Layout, stop: asyncio.Event) -> None:
+    children = Children()
+    redis = OwnRedis(layout.root) if options.redis_url is None else None
     try:
         bringing = asyncio.ensure_future(_bring_up(options, layout, children, redis))
         waiting = asyncio.ensure_future(stop.wait())
@@ -78,7 +84,7 @@ async def _bring_up(options: Options, layout: Layout, children: Children, redis:
         nodes = await _start_all(options.topology, layout, children, lambda part: show.update(step, part))
         token = layout.operator_token.read_text().strip()
         async with Origin(url(options.topology.api), token) as origin:
-            content_id = await _title(options, layout, origin, show)
+            content_id = await _title(options, layout, origin, show, children)
             step = show.step("edges known to control")
             session = await _playable(origin, content_id)
             show.update(step, 1.0)
@@ -113,7 +119,7 @@ async def _start(layout: Layout, children: Children, name: str, *command: str, f
     return await children.ours(name, *arguments, log=layout.log(name))
 
 
-async def _title(options: Options, layout: Layout, origin: Origin, show: Show) -> str:
+async def _title(options: Options, layout: Layout, origin: Origin, show: Show, children: Children) -> str:
     """The id of a title that is ready: one from an earlier run, or the demo's, brought in now."""
     if options.media is None and await _ready(origin, CONTENT_ID):
         return CONTENT_ID
@@ -124,7 +130,12 @@ async def _title(options: Options, layout: Layout, origin: Origin, show: Show) -
     else:
         master = Master(options.media, options.media.stem)
     submitted = await origin.ingest(master, options.profile)
-    await follow(origin, submitted["contentId"], lambda state: show.update(step, *_how_far(state)))
+
+    def progress(state: dict[str, Any]) -> None:
+        children.check("origin-worker")  # nobody else brings the film in: without it this would wait for ever
+        show.update(step, *_how_far(state))
+
+    await follow(origin, submitted["contentId"], progress)
     show.update(step, 1.0)
     return str(submitted["contentId"])
 
@@ -206,35 +217,3 @@ async def _keep(children: Children, stopped: "asyncio.Future[Any]") -> None:
             print(f"headrace: {child.name} ended with {ended.result()}: {last_words(child)}", file=sys.stderr)
     for each in pending:
         each.cancel()
-
-
-def with_free_ports(topology: Topology) -> Topology:
-    """The same installation on ports that are free now."""
-    with contextlib.ExitStack() as stack:
-
-        def free(address: str) -> str:
-            host, _ = host_port(address)
-            holder = stack.enter_context(socket.socket())
-            holder.bind((host, 0))
-            return f"{host}:{holder.getsockname()[1]}"
-
-        return topology.model_copy(
-            update={
-                **{name: free(getattr(topology, name)) for name in ("api", "delivery", "control", "admin")},
-                "shields": tuple(s.model_copy(update={"listen": free(s.listen)}) for s in topology.shields),
-                "edges": tuple(e.model_copy(update={"listen": free(e.listen)}) for e in topology.edges),
-            }
-        )
-
-
-def check_ports(topology: Topology) -> None:
-    """HeadraceError names the first address that is taken."""
-    addresses = [topology.api, topology.delivery, topology.control, topology.admin]
-    addresses += [shield.listen for shield in topology.shields] + [edge.listen for edge in topology.edges]
-    for address in addresses:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(host_port(address))
-            except OSError as error:
-                raise ChildFailed(f"{address}: {os.strerror(error.errno or 0)}; try --free-ports") from None

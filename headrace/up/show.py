@@ -4,6 +4,7 @@ from types import TracebackType
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.panel import Panel
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -34,11 +35,11 @@ class Show:
 
     def step(self, text: str) -> TaskID:
         """Begin a step."""
-        return self._progress.add_task(text, total=1.0, note="")
+        return self._progress.add_task(escape(text), total=1.0, note="")
 
     def update(self, step: TaskID, fraction: float, note: str = "") -> None:
         """How far a step is, 0..1; 1 ends it."""
-        self._progress.update(step, completed=fraction, note=note)
+        self._progress.update(step, completed=fraction, note=escape(note))
 
     def note(self, text: str) -> None:
         """A line that stays."""
