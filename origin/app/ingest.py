@@ -14,6 +14,7 @@ from origin.app.api import ingest_state
 from origin.app.parts import Parts
 from origin.app.upload import Upload, Uploads
 from origin.app.wire import answer_json
+from origin.catalog.states import State
 from origin.contract import urls
 
 RECENT = 1000
@@ -60,7 +61,9 @@ class IngestApi:
         content_id = request.match_info["id"]
         title = await self._parts.catalog.title(content_id) if urls.is_id(content_id) else None
         submitted = self._recent.get(content_id)
-        if submitted and (title is None or title.version != submitted) and await self._waiting(content_id, submitted):
+        # A version that failed and was submitted again says so until a worker begins anew.
+        begun = title is not None and title.version == submitted and title.state is not State.FAILED
+        if submitted and not begun and await self._waiting(content_id, submitted):
             queued = {"version": submitted, "state": "queued", "detail": "", "progress": 0.0}
             return answer_json({"contentId": content_id} | queued)
         if title is None:

@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import aiofiles
 from aiohttp import BodyPartReader, web
+from aiohttp.http import HttpProcessingError
 
 from kit.errors import BadRequest, HeadraceError, Overloaded, Side
 
@@ -109,7 +110,7 @@ async def _multipart(request: web.Request, folder: Path, budget: _Budget) -> Upl
             if not isinstance(part, BodyPartReader):
                 raise BadRequest("a part within a part")
             await _take(upload, part, folder / f"part-{number}", budget)
-    except (ValueError, TimeoutError, AssertionError):
+    except (ValueError, TimeoutError, AssertionError, HttpProcessingError):
         raise BadRequest("the multipart body is malformed or ends early") from None
     raise BadRequest(f"more than {MAX_PARTS} parts")
 

@@ -118,6 +118,23 @@ class Catalog:
             await _put_files(connection, content_id, version, assets, rungs)
             await self._mark_published(connection, content_id, version, duration_s)
 
+    async def recall(self, content_id: str, version: str, title: str) -> bool:
+        """Give viewers a version that was published before, and the title's name anew: the same master came in again.
+
+        False when that version is not published; then nothing changes.
+        """
+        async with self._write() as connection:
+            row = await read.version_row(connection, content_id, version, lock=True)
+            if row is None or row.state != State.READY:
+                return False
+            named = titles.c.content_id == content_id
+            await connection.execute(update(titles).where(named).values(title=title, updated_at=self._clock.wall()))
+            if await connection.scalar(select(titles.c.current_version).where(named)) != version:
+                newest = {"created_at": self._clock.wall()}
+                await connection.execute(update(versions).where(*read.is_version(content_id, version)).values(newest))
+                await self._show(connection, content_id, version, row.duration_s)
+            return True
+
     async def title(self, content_id: str) -> Title | None:
         """One title, or None."""
         async with self._read() as connection:
@@ -207,11 +224,15 @@ class Catalog:
         now = self._clock.wall()
         done = {"state": State.READY, "detail": "", "progress": 1.0, "duration_s": duration_s, "published_at": now}
         await connection.execute(update(versions).where(*read.is_version(content_id, version)).values(done))
+        await self._show(connection, content_id, version, duration_s)
+
+    async def _show(self, connection: AsyncConnection, content_id: str, version: str, duration_s: float) -> None:
+        """The title's pointer: what viewers get."""
         values = {
             "current_version": version,
             "duration_s": duration_s,
             "media_status": "ready",
-            "updated_at": now,
+            "updated_at": self._clock.wall(),
         }
         await connection.execute(update(titles).where(titles.c.content_id == content_id).values(values))
 

@@ -33,6 +33,7 @@ class Ingest:
 
     def __init__(self, client: DBOSClient, catalog: Catalog, places: Places) -> None:
         self._client, self._catalog, self._places = client, catalog, places
+        self._taking = asyncio.Lock()
 
     @classmethod
     async def open(cls, settings: OriginSettings, catalog: Catalog) -> "Ingest":
@@ -58,7 +59,7 @@ class Ingest:
 
         The files are moved away; with `keep` they stay. Unprocessable or BadRequest with one line before anything is
         stored or any file touched. The same master, subtitles and profile again are the same version: what is ready or
-        under way is not done twice, what failed is tried anew.
+        under way is not done twice, what failed is tried anew, an earlier version is what viewers get again.
         """
         name = jobs.content_id(content_id, title)
         sides = _languages(subtitles)
@@ -66,7 +67,9 @@ class Ingest:
         for path in sides.values():
             await probe.subtitle(path)
         job = await asyncio.to_thread(_job, name, title, file, profile, sides)
-        await self._take(job, {MASTER: file} | {f"{tag}.text": path for tag, path in sides.items()}, keep=keep)
+        files = {MASTER: file} | {f"{tag}.text": path for tag, path in sides.items()}
+        async with self._taking:  # of two that bring the same, the second sees the first one's job
+            await self._take(job, files, keep=keep)
         return Submitted(job.content_id, job.version)
 
     async def waiting(self, submitted: Submitted) -> bool:
@@ -74,7 +77,7 @@ class Ingest:
         return await self._alive(f"{submitted.content_id}.{submitted.version}")
 
     async def _take(self, job: Job, files: dict[str, Path], *, keep: bool) -> None:
-        if await self._catalog.published(job.content_id, job.version) or await self._alive(job.key):
+        if await self._catalog.recall(job.content_id, job.version, job.title) or await self._alive(job.key):
             files = {} if keep else files
             await asyncio.to_thread(_unlink, files)
             return

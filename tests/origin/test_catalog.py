@@ -139,6 +139,23 @@ async def test_removing(catalog: Catalog) -> None:
     assert await catalog.titles() == []
 
 
+async def test_an_earlier_version_comes_back(catalog: Catalog, clock: ManualClock) -> None:
+    """The same master again: viewers get it again, under the name that came with it."""
+    await ready(catalog, version="v1")
+    clock.advance(10)
+    await ready(catalog, version="v2")
+    assert await catalog.current("bbb") == "v2"
+    clock.advance(10)
+    assert await catalog.recall("bbb", "v1", "The first cut")
+    title = await catalog.title("bbb")
+    assert title
+    assert (title.current, title.version, title.state, title.title) == ("v1", "v1", State.READY, "The first cut")
+    assert await catalog.recall("bbb", "v1", "The first cut")
+    assert not await catalog.recall("bbb", "v3", "x")
+    assert not await catalog.recall("none", "v1", "x")
+    assert (await catalog.current("bbb"), (await catalog.title("bbb") or title).title) == ("v1", "The first cut")
+
+
 async def test_titles_newest_first(catalog: Catalog, clock: ManualClock) -> None:
     for content_id in ("aaa", "bbb", "ccc"):
         await catalog.add_title(content_id, content_id, "demo", "v1")

@@ -1,6 +1,7 @@
 """Bringing a master in over HTTP: refused with one line and nothing left, or queued (ING-02)."""
 
 import asyncio
+import hashlib
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,9 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from origin.app.main import applications
+from origin.app.parts import database_url
+from origin.catalog.service import Catalog
+from origin.catalog.states import State
 from tests.origin import installation
 from tests.origin.conftest import Running
 from tests.origin.installation import BEARER
@@ -85,6 +89,40 @@ async def test_what_is_refused_leaves_nothing(origin: Running, parts: dict[str, 
         assert (answer.status, body["error"]) == (status, kind), body
         assert "\n" not in body["message"]
     assert left(origin) == []
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        b"f" * 900_000,
+        b"--x\r\nfoo\r\n\r\n",
+        b"--x\r\nX: " + b"y" * 300_000 + b"\r\n\r\n",
+        b"--x\r\n" + b"X: y\r\n" * 20_000 + b"\r\n",
+        b'--x\r\nContent-Disposition: form-data; name="master"\r\n\r\ncut',
+    ],
+)
+async def test_a_malformed_multipart_body_is_the_sender_s_fault(origin: Running, part: bytes) -> None:
+    fields = BEARER | {"Content-Type": "multipart/form-data; boundary=x"}
+    async with origin.api.post(INGEST, data=part, headers=fields) as answer:
+        assert (answer.status, (await answer.json())["error"]) == (400, "bad_request")
+    assert left(origin) == []
+
+
+async def test_a_failed_version_that_comes_again_is_queued_until_a_worker_begins(origin: Running, clip: Path) -> None:
+    """Else whoever waits for it is told the old failure at once (ING-21)."""
+    data = await asyncio.to_thread(clip.read_bytes)
+    where = f"{INGEST}?title=again"
+    async with origin.api.post(where, data=data, headers=BEARER) as answer:
+        version = (await answer.json())["version"]
+    catalog = Catalog.open(database_url(origin.settings))
+    source = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+    await catalog.add_title("again", "again", "demo", version, source)
+    await catalog.set_state("again", version, State.FAILED, "the first failure")
+    await catalog.close()
+    async with origin.api.post(where, data=data, headers=BEARER) as answer:
+        assert (await answer.json())["version"] == version
+    async with origin.api.get(f"{INGEST}/again") as answer:
+        assert (await answer.json())["state"] == "queued"
 
 
 async def test_more_than_the_limit_is_refused(tmp_path: Path) -> None:
