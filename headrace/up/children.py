@@ -71,6 +71,12 @@ class Children:
             if child.name == name and not child.running:
                 raise ChildFailed(f"{name} ended with {child.process.returncode}: {last_words(child)}")
 
+    def kill(self) -> None:
+        """SIGKILL to all that still run."""
+        for child in self.all:
+            if child.running:
+                child.process.kill()
+
     async def stop(self, *, within_s: float = 40.0) -> None:
         """SIGTERM, players' side first, each allowed to finish what it has under way."""
         for child in reversed(self.all):

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +42,8 @@ class Options:
 
 
 async def up(options: Options) -> None:
-    """Everything up, one title ready, the ready line out; then until SIGTERM or Ctrl-C; then drained.
+    """Everything up, one title ready, the ready line out; then until SIGTERM or Ctrl-C; then drained, at a second
+    one killed.
 
     ChildFailed when a process does not serve; Rejected when the media is refused; SettingsError when the state
     directory is no use or another's.
@@ -67,6 +69,8 @@ async def _up(options: Options, layout: Layout, stop: asyncio.Event) -> None:
             await _keep(children, waiting)
     finally:
         layout.run_file.unlink(missing_ok=True)
+        for number in (signal.SIGTERM, signal.SIGINT):  # told twice: whoever asked waits no longer
+            asyncio.get_running_loop().add_signal_handler(number, children.kill)
         await children.stop()
         if redis:
             redis.close()

@@ -99,6 +99,17 @@ def test_killed_nothing_is_left_and_the_next_start_works(tmp_path: Path) -> None
         for title in ("[/b] a [red]title", os.fsdecode(b"Caf\xe9 No\xebl"), "a\x1b[2Jb"):
             done = up.headrace("ingest", str(film), "--at", str(up.run_file), "--title", title, "--no-wait")
             assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+        _told_twice_it_waits_no_longer(up)
+
+
+def _told_twice_it_waits_no_longer(up: Installation) -> None:
+    """A child that hangs would hold up the drain for 40 s."""
+    os.kill(up.line["edges"][0]["pid"], signal.SIGSTOP)
+    up.process.send_signal(signal.SIGTERM)
+    until(lambda: not up.run_file.exists(), 5, "the drain begins")
+    up.process.send_signal(signal.SIGINT)
+    assert up.process.wait(timeout=10) == 0
+    until(lambda: not _of(up.state), 5, "nothing is left")
 
 
 def test_a_worker_that_dies_at_the_start_is_told(tmp_path: Path) -> None:
