@@ -13,6 +13,8 @@ class Validators:
 
     etag: str | None
     last_modified: str | None
+    date_is_strong: bool = True
+    """Whether Last-Modified is a strong validator: an origin knows, a cache reads it off Date (RFC 9110 8.8.2.2)."""
 
 
 class Verdict(Enum):
@@ -47,7 +49,14 @@ def range_applies(request: Fields, validators: Validators) -> bool:
         return combined(request, "If-Range") is None
     if value.startswith(('"', "W/")):
         return strong_match(value, validators.etag)
-    return dates.parse(value) is not None and value == validators.last_modified
+    return validators.date_is_strong and dates.parse(value) is not None and value == validators.last_modified
+
+
+def date_is_strong(fields: Fields) -> bool:
+    """Whether what was stored with these fields was last changed a second or more before it was sent: it can then not
+    have changed again under the same Last-Modified (RFC 9110 8.8.2.2)."""
+    changed, sent = dates.parse(single(fields, "Last-Modified")), dates.parse(single(fields, "Date"))
+    return changed is not None and sent is not None and sent - changed >= 1
 
 
 def strong_match(one: str | None, other: str | None) -> bool:
