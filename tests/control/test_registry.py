@@ -1,6 +1,7 @@
 """The node map, over both its forms: CTL-01, T-019; and over Redis, with Redis away."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import pairwise
@@ -14,7 +15,7 @@ from control.registry.redis_form import RedisRegistry
 from control.registry.redis_rows import RedisRows
 from control.steering.choose import Candidates, Policy, choose
 from control.steering.ranks import Ranks
-from kit.clock import SystemClock
+from kit.clock import ManualClock, SystemClock
 from tests.control.support import report, until
 from tests.support.redis import RedisServer
 
@@ -181,3 +182,31 @@ async def test_control_starts_without_its_redis(own_redis: RedisServer) -> None:
         assert registry.state().redis == "away"
         await registry.beat("edge-1", report())
         assert chosen(registry) == ["edge-1"]
+
+
+def test_each_node_expires_in_its_own_time() -> None:
+    """T-019: `expiry_s` after its last heartbeat, whenever the others were heard."""
+    clock = ManualClock()
+    nodes = MemoryRegistry(clock, expiry_s=2.5, limits=LIMITS, max_nodes=4)
+    for name in ("a", "b", "c"):
+        nodes.note(name, report())
+        clock.advance(1)
+    nodes.note("a", report())
+    seen = []
+    for _ in range(7):
+        seen.append("".join(sorted(nodes.map().nodes)))
+        clock.advance(0.5)
+    assert seen == ["abc", "ac", "ac", "a", "a", "", ""]
+    nodes.note("b", report())
+    assert set(nodes.map().nodes) == {"b"}
+
+
+def test_ten_thousand_nodes_can_report_once_a_second() -> None:
+    """`max_nodes` must be a number that control can bear: a heartbeat may not look at every other node."""
+    nodes = MemoryRegistry(CLOCK, expiry_s=60, limits=LIMITS, max_nodes=10_000)
+    for number in range(10_000):
+        nodes.note(f"edge-{number}", report())
+    told, began = report(20), time.process_time()
+    for number in range(2_000):
+        nodes.note(f"edge-{number}", told)
+    assert time.process_time() - began < 0.4
