@@ -13,6 +13,7 @@ import aiohttp
 from kit.errors import HeadraceError, SettingsError, UpstreamFailed
 
 RUN_FILE = Path(".headrace/run.json")
+_NEEDED = ("origin", "contentId")
 _TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=3)
 
 
@@ -40,6 +41,8 @@ class Running:
             raise SettingsError(f"nothing runs here ({path} is missing): start it with `headrace up`") from None
         except (OSError, ValueError) as error:
             raise SettingsError(f"{path}: {error}") from None
+        if not isinstance(line, dict) or not all(isinstance(line.get(name), str) for name in _NEEDED):
+            raise SettingsError(f"{path}: not what `headrace up` writes: {', '.join(_NEEDED)} are missing")
         return cls(line, token)
 
 

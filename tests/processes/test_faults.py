@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from headrace.client import Running
+from kit.errors import SettingsError
 from tests.support.clips import clip
 from tests.support.installation import CLIP, ROOT, Installation, installation, until
 
@@ -78,6 +80,14 @@ def test_mistakes_are_told_before_anything_starts(arguments: tuple[str, ...], sa
     assert says in done.stderr
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("line", ["[]", "{}", "null", '{"origin": 5, "contentId": "x"}', "{", "\udcff"])
+def test_a_run_file_that_is_none_is_said_to_be(tmp_path: Path, line: str) -> None:
+    (tmp_path / "run.json").write_text(line, errors="surrogateescape")
+    (tmp_path / "operator.token").write_text("x" * 20)
+    with pytest.raises(SettingsError, match=r"run\.json: "):
+        Running.read(tmp_path / "run.json")
 
 
 def test_a_pipe_is_no_film(running: Installation, tmp_path: Path) -> None:
