@@ -19,7 +19,7 @@ from headrace.up.children import Child, ChildFailed, Children, last_words, until
 from headrace.up.claim import claimed
 from headrace.up.layout import Layout, url
 from headrace.up.redis import OwnRedis
-from headrace.up.show import Show, summary
+from headrace.up.show import Show
 from kit.errors import HeadraceError, UpstreamFailed
 from kit.service import stop_signal
 from origin.ingest.demo import CONTENT_ID, TITLE, demo_master, demo_subtitles
@@ -98,7 +98,7 @@ async def _bring_up(options: Options, layout: Layout, children: Children, redis:
         print(json.dumps(line), flush=True)
     else:
         notes = [] if redis_url else ["no redis-server here: control keeps the map in its own process"]
-        show.console.print(summary(line, operator_token=str(layout.operator_token), notes=notes))
+        show.summary(line, state=layout.root, notes=notes)
 
 
 async def _start_all(topology: Topology, layout: Layout, children: Children, progress: Any) -> dict[str, Child]:

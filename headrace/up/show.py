@@ -1,5 +1,6 @@
 """What a person sees while an installation comes up, and what is printed when it has."""
 
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -45,20 +46,25 @@ class Show:
         """A line that stays."""
         self.console.print(text)
 
+    def summary(self, line: dict[str, Any], *, state: Path, notes: list[str]) -> None:
+        """Everything a person wants to open or copy; the playlist unfolded, for a folded URL cannot be copied."""
+        self.console.print(_panel(line, state, notes))
+        self.console.print("Playlist, for curl, ffplay or VLC:")
+        self.console.print(line["playlist"], soft_wrap=True, markup=False, highlight=False)
 
-def summary(line: dict[str, Any], *, operator_token: str, notes: list[str]) -> Panel:
-    """Everything a person wants to open or copy."""
+
+def _panel(line: dict[str, Any], state: Path, notes: list[str]) -> Panel:
+    at = "" if state == Path(".headrace").resolve() else f" --at {state / 'run.json'}"
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     table.add_row("Watch", f"[link={line['player']}]{line['player']}[/link]")
     table.add_row("Console", line["console"])
     table.add_row("API", line["origin"])
-    table.add_row("Playlist", line["playlist"])
     for edge in line["edges"]:
         table.add_row("Edge", f"{edge['id']} ({edge['region']})  {edge['url']}  pid {edge['pid']}")
-    table.add_row("Operator", f"bearer token in {operator_token}")
-    table.add_row("Check", "headrace doctor")
+    table.add_row("Operator", escape(f"bearer token in {state / 'operator.token'}"))
+    table.add_row("Check", escape(f"headrace doctor{at}"))
     table.add_row("Stop", "Ctrl-C here, or SIGTERM to this process")
     for text in notes:
         table.add_row("Note", text)
