@@ -2,10 +2,11 @@
 
 from enum import StrEnum
 
-from proxy.http import cache_control, dates
-from proxy.http.fields import Fields, combined, single, values
+from proxy.http import dates
+from proxy.http.fields import Fields, single, values
 from proxy.rules.freshness import freshness
 from proxy.rules.meta import Meta, storable_fields, vary_of
+from proxy.rules.policy import UNDERSTOOD, Policy, policy
 
 
 class NotStored(StrEnum):
@@ -22,16 +23,11 @@ class NotStored(StrEnum):
     PARTIAL = "partial"
 
 
-_FINAL = frozenset({200, 203, 204, 300, 301, 302, 303, 307, 308, 404, 405, 410, 414, 451, 501})
-"""Status codes that this cache understands (RFC 9111 3: the response status code is final and understood)."""
-
-
 def storing(
     *, key: str, method: str, request: Fields, status: int, response: Fields, request_time: float, response_time: float
 ) -> Meta | NotStored:
     """The metadata to store an answer under, or why it must not be."""
-    directives = cache_control.parse(combined(response, "Cache-Control"))
-    refusal = _forbidden(method, request, status, response, directives)
+    refusal = _forbidden(method, request, status, response, policy(response, status))
     if refusal:
         return refusal
     vary = vary_of(response, request)
@@ -44,20 +40,18 @@ def storing(
     return meta
 
 
-def _forbidden(
-    method: str, request: Fields, status: int, response: Fields, directives: dict[str, str | None]
-) -> NotStored | None:
+def _forbidden(method: str, request: Fields, status: int, response: Fields, known: Policy) -> NotStored | None:
     if method != "GET":
         return NotStored.METHOD
     if status == 206:
         return NotStored.PARTIAL
-    if status not in _FINAL:
+    if status not in UNDERSTOOD:
         return NotStored.STATUS
-    if "no-store" in directives:
+    if "no-store" in known:
         return NotStored.NO_STORE
-    if "private" in directives:
+    if "private" in known:
         return NotStored.PRIVATE
-    explicit = any(name in directives for name in ("public", "s-maxage", "must-revalidate"))
+    explicit = any(name in known for name in ("public", "s-maxage", "must-revalidate"))
     if values(request, "Authorization") and not explicit:
         return NotStored.AUTHORIZATION  # RFC 9111 3.5
     if values(response, "Set-Cookie"):
@@ -67,8 +61,8 @@ def _forbidden(
 
 def _revalidates(meta: Meta) -> bool:
     """Worth keeping though stale at once: a validator lets the next request be answered by a 304."""
-    directives = cache_control.parse(combined(meta.fields, "Cache-Control"))
-    explicit = "no-cache" in directives or "max-age" in directives or "s-maxage" in directives
+    known = policy(meta.fields, meta.status)
+    explicit = any(name in known for name in ("no-cache", "max-age", "s-maxage"))
     return explicit and (
         meta.validators.etag is not None or dates.parse(single(meta.fields, "Last-Modified")) is not None
     )

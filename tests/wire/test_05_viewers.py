@@ -257,6 +257,7 @@ async def test_every_answer_has_a_request_id_and_every_line_of_the_log_is_json(t
             ids = []
             for target in ("/a", "/a", "/error", '/"quoted"\\', "/../up", "/%zz", "/'<>{}|^`"):
                 got = await edge.get(target, X_Request_ID="mine-1")
+                await edge.ended("filled")
                 ids.append(got.field("X-Request-ID"))
             ids.append((await edge.get("/a", X_Request_ID='bad"id')).field("X-Request-ID"))
         lines = [orjson.loads(line) for line in log.read_bytes().splitlines()]
