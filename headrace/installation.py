@@ -1,6 +1,7 @@
 """Commands on a whole installation: up, demo."""
 
 import asyncio
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +9,7 @@ import typer
 
 from configs import profiles
 from configs.demo import topology as read_topology
+from control.contract.messages import ID_PATTERN
 from headrace.ingest import check_readable
 from kit import log
 from kit.errors import SettingsError
@@ -76,6 +78,10 @@ def init(
     for name, _, role in pairs:
         if role not in ("edge", "shield", "origin"):
             raise SettingsError(f"--node {name}:{role}: the role is edge, shield or origin")
+        if not re.match(ID_PATTERN, name):
+            raise SettingsError(
+                f"--node {name}:{role}: an id is 1 to 63 of a-z, 0-9, -, _ and ., first a letter or digit"
+            )
     layout = Layout(state)
     layout.root.mkdir(parents=True, exist_ok=True, mode=0o700)
     make_secrets(layout)

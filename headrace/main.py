@@ -35,6 +35,11 @@ def run() -> None:
     except HeadraceError as error:
         print(f"headrace: {error}", file=sys.stderr)
         raise SystemExit(1) from None
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"headrace: {error.filename}: {error.strerror}", file=sys.stderr)
+        raise SystemExit(1) from None
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any
@@ -10,6 +11,7 @@ import uvloop
 from aiohttp import web
 
 from kit import log
+from kit.errors import SettingsError
 
 IDLE_S = 15.0
 """A connection without a request, or with half of one, is closed after this."""
@@ -20,15 +22,23 @@ Ready = Callable[[list[str]], Awaitable[None]]
 @contextlib.asynccontextmanager
 async def listening(app: web.Application, host: str, port: int, *, drain_s: float = 10.0) -> AsyncIterator[str]:
     """Serve `app`; yields its base URL (port 0 is resolved). On leaving: no new connection, answers under way get
-    `drain_s`."""
+    `drain_s`. SettingsError when the address cannot be had."""
     runner = web.AppRunner(app, access_log=None, keepalive_timeout=IDLE_S, shutdown_timeout=drain_s)
     await runner.setup()
     try:
-        await web.TCPSite(runner, host, port, backlog=1024).start()
+        await _bind(runner, host, port)
         actual = runner.addresses[0][1]
         yield f"http://{f'[{host}]' if ':' in host else host}:{actual}"
     finally:
         await runner.cleanup()
+
+
+async def _bind(runner: web.AppRunner, host: str, port: int) -> None:
+    try:
+        await web.TCPSite(runner, host, port, backlog=1024).start()
+    except OSError as error:
+        why = os.strerror(error.errno).lower() if error.errno and error.errno > 0 else str(error)
+        raise SettingsError(f"cannot listen on {host}:{port}: {why}") from None
 
 
 def stop_signal() -> asyncio.Event:

@@ -63,6 +63,14 @@ def test_no_secret_is_in_a_log(running: Installation) -> None:
     assert not [secret for secret in (token, running.operator_token.strip()) if secret in said]
 
 
+def test_files_that_cannot_be_had_are_named(tmp_path: Path) -> None:
+    done = _headrace("init", "--state", "/proc/none", "--node", "a:edge")
+    assert (done.returncode, done.stderr) == (1, "headrace: /proc/none: No such file or directory\n")
+    done = _headrace("init", "--state", str(tmp_path / "state"), "--node", "../../a:edge")
+    assert (done.returncode, "an id is" in done.stderr) == (2, True)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

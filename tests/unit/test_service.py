@@ -5,8 +5,10 @@ import os
 import signal
 
 import aiohttp
+import pytest
 from aiohttp import web
 
+from kit.errors import SettingsError
 from kit.service import listening, serve
 
 
@@ -51,3 +53,11 @@ async def test_serve_tells_its_urls_and_ends_on_sigterm() -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().remove_signal_handler(number)
     assert len(told) == 2
+
+
+async def test_an_address_that_is_taken_is_said_in_one_line() -> None:
+    async with listening(web.Application(), "127.0.0.1", 0) as url:
+        port = int(url.rpartition(":")[2])
+        with pytest.raises(SettingsError, match=f"cannot listen on 127.0.0.1:{port}: address already in use"):
+            async with listening(web.Application(), "127.0.0.1", port):
+                raise AssertionError("two listeners on one port")
