@@ -3,7 +3,8 @@
 import asyncio
 import base64
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from cachetools import TTLCache
 
@@ -12,10 +13,13 @@ from kit.errors import UpstreamFailed
 from kit.metrics import Family, Row
 from kit.tasks import Owner
 from proxy.fill.flight import Ending, Flight, NotShared, Outcome, Question, Revalidated, Shared, StaleOnError
+from proxy.fill.variants import Found, Shelf
 from proxy.http.fields import Fields, combined, single
 from proxy.rules.meta import Meta, matches
 from proxy.rules.reuse import Revalidate
+from proxy.rules.selecting import Names
 from proxy.rules.storing import NotStored, storing
+from proxy.rules.variants import flight_key
 from proxy.store.store import Store, Stored
 from proxy.store.writer import NoRoom, TooLarge, Writer
 from proxy.upstream.client import Client, Response
@@ -30,6 +34,8 @@ METRICS = (
 _SHA256 = re.compile(r"(?:^|,)\s*sha-256=:([A-Za-z0-9+/=]+):")
 _SERVER_ERRORS = range(500, 600)
 _REMEMBERED = 10_000
+_FLIGHTS = 3
+"""So many flights a request joins or begins, when each turns out to be for other selecting fields."""
 _PASS_S = 10.0
 """So long after an answer that can never be kept, requests go upstream as they are, not one behind the other."""
 _REST_S = 1.0
@@ -51,6 +57,7 @@ class Filler:
     """All flights of one worker. `follow_timeout_s`: how long a follower waits for a head before it asks by itself."""
 
     def __init__(self, client: Client, store: Store, clock: Clock, row: Row, *, follow_timeout_s: float) -> None:
+        self._shelf = Shelf(store, clock)
         self._client, self._store, self._clock, self._row = client, store, clock, row
         self._follow_timeout_s = follow_timeout_s
         self._flights: dict[str, Flight] = {}
@@ -69,19 +76,28 @@ class Filler:
         """
         if stored is not None and why is not None and why.if_error and question.key in self._failing:
             return StaleOnError(stored, "upstream failed just now"), True
-        flight = self._flight_of(question.key)
-        if flight is None:
-            return await self._as_leader(self._begin(question, stored, why)), False
-        outcome = await self._as_follower(flight, question)
-        if outcome is not None:
-            return outcome, True
+        for _ in range(_FLIGHTS):
+            flight = self._flight_of(question)
+            if flight is None:
+                return await self._as_leader(self._begin(question, stored, why)), False
+            outcome = await self._as_follower(flight, question)
+            if isinstance(outcome, tuple):
+                question = replace(question, flight=flight_key(question.key, outcome, question.fields))
+            elif outcome is not None:
+                return outcome, True
+            else:
+                break
         return await self._alone(question), False
 
     def refresh(self, question: Question, stored: Stored, why: Revalidate) -> None:
         """Revalidate behind the viewer's back, unless somebody does already or upstream failed just now."""
-        if self._flight_of(question.key) is None and question.key not in self._failing:
+        if self._flight_of(question) is None and question.key not in self._failing:
             flight = self._begin(question, stored, why)
             flight.outcome.add_done_callback(_close_unshared)
+
+    async def lookup(self, key: str, asked: Callable[[], Fields]) -> Found:
+        """The stored answer for a request, of all variants under `key`; see Shelf.lookup."""
+        return await self._shelf.lookup(key, asked)
 
     def passes(self, key: str) -> bool:
         """Whether the last answer said that nothing can be kept: then the viewer's own question goes upstream."""
@@ -91,13 +107,14 @@ class Filler:
         """End all flights."""
         await self._owner.close()
 
-    def _flight_of(self, key: str) -> Flight | None:
+    def _flight_of(self, question: Question) -> Flight | None:
         """The flight that a request may join: not one of before an invalidation."""
-        flight = self._flights.get(key)
-        return flight if flight is not None and flight.epoch == self._store.epoch(key) else None
+        flight = self._flights.get(question.flight)
+        return flight if flight is not None and flight.epoch == self._store.epoch(question.key) else None
 
     def _begin(self, question: Question, stored: Stored | None, why: Revalidate | None) -> Flight:
-        flight = self._flights[question.key] = Flight(question, self._store.epoch(question.key))
+        flight = self._flights[question.flight] = Flight(question, self._store.epoch(question.key))
+        flight.stored_epoch = self._store.epoch(stored.meta.key) if stored else flight.epoch
         self._owner.spawn("fill", self._fly(flight, stored, why))
         return flight
 
@@ -108,9 +125,9 @@ class Filler:
             flight.outcome.add_done_callback(_close_unshared)
             raise
 
-    async def _as_follower(self, flight: Flight, question: Question) -> Outcome | None:
-        """The flight's outcome, or None when this request must ask by itself: not shared, other selecting fields, or
-        the leader is too slow."""
+    async def _as_follower(self, flight: Flight, question: Question) -> Outcome | Names | None:
+        """The flight's outcome; the names of its selecting fields, when they tell this request apart from it; None when
+        this request must ask by itself: not shared, or the leader is too slow."""
         self._row.add("headrace_waiting")
         try:
             async with asyncio.timeout(self._follow_timeout_s):
@@ -124,7 +141,7 @@ class Filler:
             return None
         meta = outcome.meta if isinstance(outcome, Shared) else outcome.stored.meta
         if not matches(meta, question.fields):
-            return None
+            return tuple(name for name, _ in meta.vary)
         self._row.add("headrace_collapsed_total")
         return outcome
 
@@ -159,8 +176,8 @@ class Filler:
 
     def _land(self, flight: Flight) -> None:
         """Nobody may join any more. Another flight for the key, begun after an invalidation, goes on."""
-        if self._flights.get(flight.question.key) is flight:
-            del self._flights[flight.question.key]
+        if self._flights.get(flight.question.flight) is flight:
+            del self._flights[flight.question.flight]
 
     async def _flight(self, flight: Flight, stored: Stored | None, why: Revalidate | None) -> Ending:
         arrival = await self._ask(flight.question, why.conditions if why else ())
@@ -180,8 +197,9 @@ class Filler:
         if isinstance(verdict, NotStored) or not response.delimited:
             return self._not_shared(flight, response, verdict if isinstance(verdict, NotStored) else "undelimited")
         try:
+            place = await self._shelf.place(verdict, flight.question.fields, flight.epoch)
             length = response.length if response.has_body else 0
-            writer = await Writer.open(self._store, verdict, length, flight.epoch)
+            writer = await Writer.open(self._store, place.meta, length, place.epoch)
         except NoRoom:
             return self._not_shared(flight, response, "no-room")
         except BaseException:
@@ -204,8 +222,8 @@ class Filler:
             await self._store.invalidate(flight.question.key)
             flight.epoch = self._store.epoch(flight.question.key)
             return None
-        meta = merged if isinstance(verdict, NotStored) else verdict
-        flight.tell(Revalidated(await self._store.freshen(stored, meta, flight.epoch)))
+        meta = merged if isinstance(verdict, NotStored) else replace(verdict, key=merged.key)
+        flight.tell(Revalidated(await self._store.freshen(stored, meta, flight.stored_epoch)))
         return Ending.REVALIDATED
 
     def _not_shared(self, flight: Flight, response: Response, reason: NotStored | str) -> Ending:

@@ -72,11 +72,13 @@ Outcome = Shared | Revalidated | StaleOnError | NotShared
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked upstream. `fields` are end-to-end, without conditions and ranges."""
+    """What is asked upstream. `fields` are end-to-end, without conditions and ranges. `flight` is the same for requests
+    that may wait for one another: the key, where Vary is not known to tell them apart."""
 
     key: str
     target: str
     fields: Fields
+    flight: str
 
 
 class Flight:
@@ -85,6 +87,8 @@ class Flight:
     def __init__(self, question: Question, epoch: int) -> None:
         """`epoch` is the store's when upstream is asked: who comes after an invalidation must not be told this."""
         self.question, self.epoch = question, epoch
+        self.stored_epoch = epoch
+        """The epoch of what is being revalidated, which lies under a key of its own where it is a variant."""
         self.outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
 
     def tell(self, outcome: Outcome) -> None:

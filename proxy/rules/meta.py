@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from proxy.http import dates
 from proxy.http.conditionals import Validators, date_is_strong
 from proxy.http.fields import Fields, single, values, without
+from proxy.rules.selecting import names_of, selected
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +47,11 @@ def storable_fields(fields: Fields, response_time: float) -> Fields:
 
 
 def vary_of(response: Fields, request: Fields) -> Fields | None:
-    """The selecting fields of a request (RFC 9111 4.1): () without Vary, None for `Vary: *`."""
-    names = sorted({n.strip().lower() for v in values(response, "Vary") for n in v.split(",") if n.strip()})
-    if "*" in names:
-        return None
-    return tuple((name, _normal(values(request, name))) for name in names)
+    """The selecting fields of a request (RFC 9111 4.1) in their normal form: () without Vary, None for `Vary: *`."""
+    names = names_of(response)
+    return None if names is None else selected(names, request)
 
 
 def matches(meta: Meta, request: Fields) -> bool:
     """Whether a stored answer was selected by the same fields as this request has."""
-    return all(_normal(values(request, name)) == value for name, value in meta.vary)
-
-
-def _normal(found: list[str]) -> str:
-    return ",".join(" ".join(value.split()) for value in found)
+    return not meta.vary or selected(tuple(name for name, _ in meta.vary), request) == meta.vary

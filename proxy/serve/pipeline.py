@@ -20,6 +20,7 @@ from kit.clock import Clock
 from kit.errors import HeadraceError, Overloaded, Refused, Side, UpstreamFailed
 from proxy.fill.filler import Filler
 from proxy.fill.flight import NotShared, Outcome, Question, Revalidated, Shared, StaleOnError
+from proxy.fill.variants import Found
 from proxy.http import cache_status
 from proxy.http.cache_status import Forward
 from proxy.http.fields import Fields, combined, end_to_end, without
@@ -98,14 +99,14 @@ class Pipeline:
         key = cache_key(self._authority, passage.target)
         if exchange.method not in ("GET", "HEAD"):
             return await self._passer.pass_on(exchange, answer, passage, key, Forward.METHOD)
-        stored = await self._store.lookup(key, self._clock.wall())
-        return await self._serve(exchange, answer, passage, key, stored)
+        found = await self._filler.lookup(key, lambda: self._asked(exchange))
+        return await self._serve(exchange, answer, passage, key, found)
 
-    async def _serve(
-        self, exchange: Exchange, answer: Answer, passage: Passage, key: str, stored: Stored | None
-    ) -> Sent:
+    async def _serve(self, exchange: Exchange, answer: Answer, passage: Passage, key: str, found: Found) -> Sent:
         """Decide, and act on the decision."""
-        decision = decide(stored.meta if stored else None, exchange.fields, self._clock.wall())
+        stored = found.stored
+        meta = stored.meta if stored else None
+        decision = Miss(vary=True) if found.others else decide(meta, found.request, self._clock.wall())
         match decision:
             case Fresh(_, ttl):
                 assert stored is not None
@@ -114,30 +115,25 @@ class Pipeline:
             case StaleWhileRevalidate(_, ttl, refresh):
                 assert stored is not None
                 exchange.handling = Handling.STALE
-                question = self._question(exchange, passage, key)
-                self._filler.refresh(question, stored, refresh)
+                self._filler.refresh(self._question(exchange, passage, key, found), stored, refresh)
                 return await self._hit(exchange, answer, stored, cache_status.hit(self._name, ttl))
             case Revalidate():
-                return await self._fill(exchange, answer, passage, key, stored, decision)
-            case Miss():
+                return await self._fill(
+                    exchange, answer, self._question(exchange, passage, key, found), stored, decision
+                )
+            case Miss(vary):
                 if exchange.method == "HEAD":  # a head alone is not worth fetching a body for
-                    return await self._passer.pass_on(exchange, answer, passage, key, Forward.URI_MISS)
+                    why = Forward.VARY_MISS if vary else Forward.URI_MISS
+                    return await self._passer.pass_on(exchange, answer, passage, key, why)
                 if self._filler.passes(key):
                     return await self._passer.pass_on(exchange, answer, passage, key, Forward.BYPASS)
-                return await self._fill(exchange, answer, passage, key, None, decision)
+                return await self._fill(exchange, answer, self._question(exchange, passage, key, found), None, decision)
             case _:
                 assert_never(decision)
 
     async def _fill(
-        self,
-        exchange: Exchange,
-        answer: Answer,
-        passage: Passage,
-        key: str,
-        stored: Stored | None,
-        why: Revalidate | Miss,
+        self, exchange: Exchange, answer: Answer, question: Question, stored: Stored | None, why: Revalidate | Miss
     ) -> Sent:
-        question = self._question(exchange, passage, key)
         outcome, collapsed = await self._filler.fill(question, stored, why if isinstance(why, Revalidate) else None)
         forward = Forward.STALE if isinstance(why, Revalidate) else Forward.VARY_MISS if why.vary else Forward.URI_MISS
         return await self._deliver_outcome(exchange, answer, outcome, forward, collapsed)
@@ -185,13 +181,16 @@ class Pipeline:
             self._store.forget(meta.key)
             raise UpstreamFailed("the cache's disk failed during a read") from None
 
-    def _question(self, exchange: Exchange, passage: Passage, key: str) -> Question:
+    def _question(self, exchange: Exchange, passage: Passage, key: str, found: Found) -> Question:
+        return Question(key, strip_cmcd(passage.target), self._asked(exchange), found.flight)
+
+    def _asked(self, exchange: Exchange) -> Fields:
+        """The fields that a fill sends: what all viewers who wait for it have in common, but for the selecting ones."""
         kept = self._tier.forwarded(without(end_to_end(exchange.fields), _CONDITIONAL))
         via = combined(kept, "Via")
         ours = f"1.1 {self._name}"
         fields = without(kept, ("Via", "X-Request-ID"))
-        added = (("Via", f"{via}, {ours}" if via else ours), ("X-Request-ID", exchange.request_id))
-        return Question(key, strip_cmcd(passage.target), fields + added)
+        return (*fields, ("Via", f"{via}, {ours}" if via else ours), ("X-Request-ID", exchange.request_id))
 
     async def _direct(self, exchange: Exchange, answer: Answer, direct: Direct) -> Sent:
         await answer.begin(direct.status, direct.fields + self._common(exchange), len(direct.body))
