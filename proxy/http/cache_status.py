@@ -16,7 +16,7 @@ class Forward(StrEnum):
 
 def hit(name: str, ttl_s: float, *, detail: str | None = None) -> str:
     """A stored answer was used; `ttl_s` is what is left of its freshness, negative when it is stale."""
-    return f"{_item(name)}; hit; ttl={int(ttl_s)}" + (f"; detail={detail}" if detail else "")
+    return f"{item(name)}; hit; ttl={int(ttl_s)}" + (f"; detail={detail}" if detail else "")
 
 
 def forwarded(
@@ -29,13 +29,13 @@ def forwarded(
     detail: str | None = None,
 ) -> str:
     """The request went upstream, or waited for one that did (`collapsed`)."""
-    text = f"{_item(name)}; fwd={why.value}"
+    text = f"{item(name)}; fwd={why.value}"
     if status is not None:
         text += f"; fwd-status={status}"
     text += "; stored" * stored + "; collapsed" * collapsed
     return text + (f"; detail={detail}" if detail else "")
 
 
-def _item(name: str) -> str:
+def item(name: str) -> str:
     """A token where it can be one, else a string (RFC 9651 3.3)."""
     return name if name[:1].isalpha() else f'"{name}"'

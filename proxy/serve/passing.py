@@ -2,14 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Protocol, runtime_checkable
 
 from aiohttp.web import BaseRequest, RequestPayloadError
 
 from kit.errors import BadRequest, UpstreamFailed
-from proxy.http import cache_status
+from proxy.http import cache_status, loop
 from proxy.http.cache_status import Forward
-from proxy.http.fields import Fields, combined, end_to_end, values, without
+from proxy.http.fields import Fields, combined, single, values, without
+from proxy.http.groups import invalidated
+from proxy.rules.invalidation import named
+from proxy.rules.key import cache_key
 from proxy.serve.exchange import Exchange, Handling
+from proxy.serve.onward import Onward
 from proxy.serve.tier import Passage, Tier
 from proxy.serve.wire import Answer, Sent
 from proxy.store.store import Store
@@ -19,6 +24,15 @@ _SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
+@runtime_checkable
+class InvalidatesGroups(Protocol):
+    """A store that knows the groups of what it holds."""
+
+    async def invalidate_groups(self, groups: tuple[str, ...]) -> object:
+        """Every stored answer of one of these groups is out of date (RFC 9875 3)."""
+        ...
+
+
 class Passer:
     """Passes requests on for one worker."""
 
@@ -26,29 +40,46 @@ class Passer:
         """`patience_s`: how long a viewer may send nothing of a body that it announced."""
         self._name, self._tier, self._client, self._store = name, tier, client, store
         self._patience_s = patience_s
+        self._onward = Onward(name, tier)
 
     async def pass_on(self, exchange: Exchange, answer: Answer, passage: Passage, key: str, why: Forward) -> Sent:
         """Send the request as it is, relay the answer; a success of an unsafe method invalidates (RFC 9111 4.4)."""
         if exchange.method == "CONNECT":
             raise BadRequest("tunnels are not served")
+        left = loop.forwards_left(exchange.method, exchange.fields)
+        if left == 0:
+            return await self._answer_here(exchange, answer)
         upload = self._upload(exchange)
-        kept = self._tier.forwarded(end_to_end(exchange.fields))
-        via = combined(kept, "Via")
-        fields: Fields = (
-            *without(kept, ("Via", "X-Request-ID")),
-            ("Via", f"{via}, 1.1 {self._name}" if via else f"1.1 {self._name}"),
-            ("X-Request-ID", exchange.request_id),
-        )
+        fields = loop.forwarded_once(self._onward.fields(exchange), left)
         response = await self._send(exchange.method, passage.target, fields, key, upload)
         if exchange.method not in _SAFE and response.status < 400:
             try:
-                await self._store.invalidate(key)
+                await self._invalidate(exchange, key, passage.target, response.fields)
             except BaseException:
                 response.close()
                 raise
         return await self.relay(
             exchange, answer, response, cache_status.forwarded(self._name, why, status=response.status)
         )
+
+    async def _answer_here(self, exchange: Exchange, answer: Answer) -> Sent:
+        """OPTIONS and TRACE that may go no further: we are their last recipient (RFC 9110 7.6.2)."""
+        exchange.handling = Handling.DIRECT
+        ours = (("X-Request-ID", exchange.request_id), *self._tier.answer_fields)
+        status = 204 if exchange.method == "OPTIONS" else 405
+        unread = exchange.request.body_exists
+        await answer.begin(status, (("Allow", "GET, HEAD, OPTIONS"), *ours), 0, close=unread)
+        return await answer.end()
+
+    async def _invalidate(self, exchange: Exchange, key: str, target: str, response: Fields) -> None:
+        """RFC 9111 4.4: the target, and what Location and Content-Location name here; RFC 9875 3: the groups named."""
+        await self._store.invalidate(key)
+        authorities = (self._client.authority, single(exchange.fields, "Host") or "")
+        for also in named(response, target, authorities):
+            await self._store.invalidate(cache_key(self._client.authority, also))
+        groups = invalidated(response)
+        if groups and isinstance(self._store, InvalidatesGroups):
+            await self._store.invalidate_groups(groups)
 
     async def _send(self, method: str, target: str, fields: Fields, key: str, upload: "_Upload | None") -> Response:
         if upload is None:

@@ -21,9 +21,10 @@ from kit.errors import HeadraceError, Overloaded, Refused, Side, UpstreamFailed
 from proxy.fill.filler import Filler
 from proxy.fill.flight import NotShared, Outcome, Question, Revalidated, Shared, StaleOnError
 from proxy.fill.variants import Found
-from proxy.http import cache_status
+from proxy.http import cache_control, cache_status, proxy_status
 from proxy.http.cache_status import Forward
-from proxy.http.fields import Fields, combined, end_to_end, without
+from proxy.http.fields import Fields, combined, without
+from proxy.http.proxy_status import ProxyError
 from proxy.rules.freshness import age, freshness
 from proxy.rules.key import cache_key, strip_cmcd
 from proxy.rules.meta import Meta
@@ -31,11 +32,13 @@ from proxy.rules.reuse import Fresh, Miss, Revalidate, StaleWhileRevalidate, dec
 from proxy.serve import deliver
 from proxy.serve.account import Account
 from proxy.serve.exchange import Exchange, Handling, check_target, recognise
+from proxy.serve.onward import LoopDetected, NotCached, Onward
 from proxy.serve.passing import Passer
 from proxy.serve.tier import Direct, Passage, Tier
 from proxy.serve.wire import Answer, Sent, cut
 from proxy.store.bodies import Body
 from proxy.store.store import Store, Stored
+from proxy.upstream import failures
 
 _CONDITIONAL = ("If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range", "Range")
 REFUSAL = b'{"error":"refused"}\n'
@@ -60,6 +63,7 @@ class Pipeline:
     ) -> None:
         self._name, self._tier, self._store, self._filler = name, tier, store, filler
         self._passer, self._account, self._clock = passer, account, clock
+        self._onward = Onward(name, tier)
         self._authority, self._send_timeout_s = authority, send_timeout_s
 
     async def __call__(self, request: BaseRequest) -> StreamResponse:
@@ -97,16 +101,23 @@ class Pipeline:
             return await self._direct(exchange, answer, passage)
         exchange.subject = passage.subject
         key = cache_key(self._authority, passage.target)
+        came_back = self._onward.came_back(exchange)
         if exchange.method not in ("GET", "HEAD"):
             return await self._passer.pass_on(exchange, answer, passage, key, Forward.METHOD)
         found = await self._filler.lookup(key, lambda: self._asked(exchange))
-        return await self._serve(exchange, answer, passage, key, found)
+        return await self._serve(exchange, answer, passage, key, found, came_back=came_back)
 
-    async def _serve(self, exchange: Exchange, answer: Answer, passage: Passage, key: str, found: Found) -> Sent:
+    async def _serve(
+        self, exchange: Exchange, answer: Answer, passage: Passage, key: str, found: Found, *, came_back: bool
+    ) -> Sent:
         """Decide, and act on the decision."""
         stored = found.stored
         meta = stored.meta if stored else None
         decision = Miss(vary=True) if found.others else decide(meta, found.request, self._clock.wall())
+        if isinstance(decision, Miss | Revalidate) and _only_if_cached(exchange.fields):
+            raise NotCached("only-if-cached, and not stored")
+        if came_back and not isinstance(decision, Fresh):
+            return await self._passer.pass_on(exchange, answer, passage, key, Forward.BYPASS)
         match decision:
             case Fresh(_, ttl):
                 assert stored is not None
@@ -186,11 +197,7 @@ class Pipeline:
 
     def _asked(self, exchange: Exchange) -> Fields:
         """The fields that a fill sends: what all viewers who wait for it have in common, but for the selecting ones."""
-        kept = self._tier.forwarded(without(end_to_end(exchange.fields), _CONDITIONAL))
-        via = combined(kept, "Via")
-        ours = f"1.1 {self._name}"
-        fields = without(kept, ("Via", "X-Request-ID"))
-        return (*fields, ("Via", f"{via}, {ours}" if via else ours), ("X-Request-ID", exchange.request_id))
+        return self._onward.fields(exchange, drop=_CONDITIONAL)
 
     async def _direct(self, exchange: Exchange, answer: Answer, direct: Direct) -> Sent:
         await answer.begin(direct.status, direct.fields + self._common(exchange), len(direct.body))
@@ -206,6 +213,8 @@ class Pipeline:
         fields: Fields = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
         if error.retry:
             fields += (("Retry-After", "1"),)
+        if (why := _proxy_error(error)) is not None:
+            fields += (("Proxy-Status", proxy_status.failed(self._name, why)),)
         unread = exchange.request.body_exists
         await answer.begin(error.status, fields + self._common(exchange), len(body), close=unread)
         if exchange.method != "HEAD":
@@ -214,3 +223,16 @@ class Pipeline:
 
     def _common(self, exchange: Exchange) -> Fields:
         return (("X-Request-ID", exchange.request_id), *self._tier.answer_fields)
+
+
+def _proxy_error(error: HeadraceError) -> ProxyError | None:
+    """RFC 9209's word where the fault lies behind us."""
+    if isinstance(error, LoopDetected):
+        return ProxyError.PROXY_LOOP_DETECTED
+    return failures.proxy_error(error) if isinstance(error, UpstreamFailed) else None
+
+
+def _only_if_cached(request: Fields) -> bool:
+    """The one directive of a request that costs the origin nothing to honour (RFC 9111 5.2.1.7)."""
+    value = combined(request, "Cache-Control")
+    return value is not None and "only-if-cached" in cache_control.parse(value)

@@ -18,7 +18,9 @@ from yarl import URL
 from kit.clock import Clock
 from kit.errors import UpstreamFailed, UpstreamTimeout
 from proxy.http.fields import Fields, combined, end_to_end, members, single, without
+from proxy.upstream import failures
 from proxy.upstream.chooser import Chooser
+from proxy.upstream.failures import Away, CannotConnect
 
 Sign = Callable[[str, str], Fields]
 """(method, target) -> fields that prove to the next tier who asks."""
@@ -65,7 +67,7 @@ class Response:
             while piece := await self._next():
                 yield piece
         except (aiohttp.ClientError, asyncio.IncompleteReadError, ConnectionError) as error:
-            raise UpstreamFailed(f"upstream broke off: {type(error).__name__}") from None
+            raise failures.broke_off(error) from None
         except TimeoutError:
             raise UpstreamTimeout("upstream fell silent") from None
 
@@ -80,7 +82,7 @@ class Response:
                 self._waiting = False
         piece = content.read_nowait()
         if not piece and not content.at_eof():
-            raise UpstreamFailed("upstream broke off")
+            raise failures.broke_off(None)
         return piece
 
     def _connection_lost(self, lost: "asyncio.Future[None]") -> None:
@@ -155,13 +157,13 @@ class Client:
         A server that cannot be connected to is passed over; once one took the request its failure is ours.
         `length` is the request body's, None for chunked.
         """
-        failure = UpstreamFailed("no upstream")
+        failure: UpstreamFailed = Away("no upstream")
         for base in self._chooser.order(key, self._clock.monotonic()):
             try:
                 return await self._send_to(base, method, target, fields, body, length)
-            except _CannotConnect as error:
+            except CannotConnect as error:
                 self._chooser.failed(base, self._clock.monotonic())
-                failure = UpstreamFailed(str(error))
+                failure = error
         raise failure
 
     async def _send_to(
@@ -186,11 +188,11 @@ class Client:
                     method, URL(base + target, encoded=True), headers=headers, data=data, allow_redirects=False
                 )
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise _CannotConnect(f"cannot connect to upstream: {type(error).__name__}") from None
+            raise failures.cannot_connect(error) from None
         except TimeoutError:
             raise UpstreamTimeout("upstream sent no answer in time") from None
         except (aiohttp.ClientError, ConnectionError, ValueError) as error:
-            raise UpstreamFailed(f"upstream failed: {type(error).__name__}") from None
+            raise failures.no_answer(error) from None
         self._chooser.worked(base)
         return Response(response, method)
 
@@ -206,10 +208,6 @@ class Client:
             return
         async for piece in body:
             yield piece
-
-
-class _CannotConnect(Exception):
-    """Nothing was sent: another server may be tried whatever the method."""
 
 
 def _as_utf8(value: str) -> str:

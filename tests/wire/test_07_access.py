@@ -101,7 +101,7 @@ async def test_the_token_is_in_neither_key_nor_upstream_request(tmp_path: Path, 
         assert "; hit" in got.cache
         (call,) = origin.calls
         assert call.target == OBJECT
-        assert {name.lower() for name, _ in call.fields} <= {"host", "via", "x-request-id"}
+        assert {name.lower() for name, _ in call.fields} <= {"cdn-loop", "host", "via", "x-request-id"}
 
 
 @pytest.mark.parametrize(
