@@ -86,8 +86,8 @@ class Passer:
             return await self._client.send(method, target, fields, key=key)
         try:
             return await self._client.send(method, target, fields, key=key, body=upload.pieces(), length=upload.length)
-        except UpstreamFailed:
-            raise upload.failure or UpstreamFailed("upstream failed during an upload") from None
+        except UpstreamFailed as error:
+            raise upload.failure or error from None
 
     async def relay(self, exchange: Exchange, answer: Answer, response: Response, member: str) -> Sent:
         """Put an upstream's answer on the wire as it comes, our Cache-Status behind those of the tiers before."""

@@ -1,8 +1,9 @@
 """One worker's client towards the next tier.
 
-Bodies stream; nothing is decompressed or redirected. aiohttp repeats an idempotent request once when its connection
-died before an answer, never one whose body was read (RFC 9110 9.2.2).
-Failures are UpstreamFailed (it failed or could not be reached) and UpstreamTimeout.
+Bodies stream; nothing is decompressed or redirected. aiohttp repeats an idempotent request once at the same server when
+its connection died before an answer (a server may close an idle one at any time), never one whose body was read (RFC
+9110 9.2.2); another server is asked within a budget.
+Failures are UpstreamFailed (it failed or could not be reached), UpstreamTimeout, and those of proxy.upstream.failures.
 """
 
 import asyncio
@@ -19,13 +20,14 @@ from kit.clock import Clock
 from kit.errors import UpstreamFailed, UpstreamTimeout
 from proxy.http.fields import Fields, combined, end_to_end, members, single, without
 from proxy.upstream import failures
-from proxy.upstream.chooser import Chooser
-from proxy.upstream.failures import Away, CannotConnect
+from proxy.upstream.chooser import Attempt, Chooser
+from proxy.upstream.failures import Away, CannotConnect, Disconnected
 
 Sign = Callable[[str, str], Fields]
 """(method, target) -> fields that prove to the next tier who asks."""
 
 _OURS = ("Host", "Content-Length", "Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "Expect")
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _READ = 256 * 1024
 _PIECE_S = 120.0
 """An upstream that takes no piece of an upload for this long has failed; longer than any viewer's own patience."""
@@ -45,8 +47,8 @@ class Manners:
 class Response:
     """An answer's head, and its body to be read once. Close it or read it to the end."""
 
-    def __init__(self, response: aiohttp.ClientResponse, method: str) -> None:
-        self._response = response
+    def __init__(self, response: aiohttp.ClientResponse, method: str, attempt: Attempt) -> None:
+        self._response, self._attempt = response, attempt
         self.status = response.status
         raw = tuple((n.decode("latin-1"), v.decode("latin-1")) for n, v in response.raw_headers)
         chunked = "chunked" in (member.lower() for member in members(combined(raw, "Transfer-Encoding")))
@@ -96,6 +98,7 @@ class Response:
 
     def close(self) -> None:
         """Give up the body; the connection is reused only if it was read to its end."""
+        self._attempt.over()
         if self._lost is not None:
             self._lost.remove_done_callback(self._connection_lost)
         if self._response.content.at_eof():
@@ -119,6 +122,11 @@ class Client:
     def authority(self) -> str:
         """The authority that requests are for: part of every cache key."""
         return self._authority or URL(self._chooser.bases[0]).authority
+
+    @property
+    def loads(self) -> dict[str, int]:
+        """Requests under way at each server."""
+        return self._chooser.loads
 
     async def __aenter__(self) -> "Client":
         manners = self._manners
@@ -152,19 +160,55 @@ class Client:
         body: AsyncIterator[bytes] | None = None,
         length: int | None = None,
     ) -> Response:
-        """The head of the answer to one request, from the server that `key` ranks first and is not known to be down.
+        """The head of the answer to one request, from the server that `key` ranks first of those that are well.
 
-        A server that cannot be connected to is passed over; once one took the request its failure is ours.
+        A server that cannot be connected to is passed over, and one whose connection goes before an answer when the
+        request may be repeated (RFC 9110 9.2.2) and the budget of retries allows it. UpstreamFailed when none is left.
         `length` is the request body's, None for chunked.
         """
-        failure: UpstreamFailed = Away("no upstream")
-        for base in self._chooser.order(key, self._clock.monotonic()):
+        repeatable = method in _SAFE and body is None
+        failure: UpstreamFailed = Away("no upstream may be asked now")
+        for server in self._chooser.order(key, self._clock.monotonic()):
+            attempt = self._chooser.begins(server, self._clock.monotonic())
+            if attempt is None:
+                continue
             try:
-                return await self._send_to(base, method, target, fields, body, length)
+                return await self._attempt(attempt, server.base, method, target, fields, body, length)
             except CannotConnect as error:
-                self._chooser.failed(base, self._clock.monotonic())
                 failure = error
+            except Disconnected as error:
+                failure = error
+                if not repeatable or not self._chooser.may_retry():
+                    break
         raise failure
+
+    async def _attempt(
+        self,
+        attempt: Attempt,
+        base: str,
+        method: str,
+        target: str,
+        fields: Fields,
+        body: AsyncIterator[bytes] | None,
+        length: int | None,
+    ) -> Response:
+        """One request to one server, its outcome noted. What goes wrong with an upload may be the viewer's doing and
+        says nothing of the server."""
+        try:
+            response = await self._send_to(base, method, target, fields, body, length)
+        except UpstreamFailed as error:
+            if body is None or isinstance(error, CannotConnect):
+                attempt.failed(self._clock.monotonic(), unreachable=isinstance(error, CannotConnect))
+            else:
+                attempt.abandoned(self._clock.monotonic())
+            attempt.over()
+            raise
+        except BaseException:
+            attempt.abandoned(self._clock.monotonic())
+            attempt.over()
+            raise
+        attempt.answered(self._clock.monotonic())
+        return Response(response, method, attempt)
 
     async def _send_to(
         self,
@@ -174,7 +218,7 @@ class Client:
         fields: Fields,
         body: AsyncIterator[bytes] | None,
         length: int | None,
-    ) -> Response:
+    ) -> aiohttp.ClientResponse:
         assert self._session is not None
         headers = CIMultiDict((name, _as_utf8(value)) for name, value in without(fields, _OURS))
         headers["Host"] = self._authority or URL(base).authority
@@ -184,7 +228,7 @@ class Client:
         try:
             async with asyncio.timeout(self._manners.head_timeout_s) as deadline:
                 data = self._timed(body, deadline) if body is not None else None
-                response = await self._session.request(
+                return await self._session.request(
                     method, URL(base + target, encoded=True), headers=headers, data=data, allow_redirects=False
                 )
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
@@ -193,8 +237,6 @@ class Client:
             raise UpstreamTimeout("upstream sent no answer in time") from None
         except (aiohttp.ClientError, ConnectionError, ValueError) as error:
             raise failures.no_answer(error) from None
-        self._chooser.worked(base)
-        return Response(response, method)
 
     async def _timed(self, body: AsyncIterator[bytes], deadline: asyncio.Timeout) -> AsyncIterator[bytes]:
         """The body, its sender's own patience bounding each piece; the wait for the head begins at its end."""
