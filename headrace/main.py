@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from headrace import ingest, installation, nodes, secrets, services
+from headrace import cache, ingest, installation, nodes, secrets, services
 from headrace.doctor import command as doctor
 from kit.errors import HeadraceError, SettingsError
 
@@ -21,6 +21,7 @@ nodes.register(app)
 services.register(app)
 ingest.register(app)
 doctor.register(app)
+cache.register(app)
 app.add_typer(secrets.keys, name="keys")
 app.add_typer(secrets.token, name="token")
 

@@ -35,6 +35,9 @@ def edge(
     access: Annotated[Literal["open", "token"] | None, typer.Option(help="Who may ask.")] = None,
     keys: Annotated[Path | None, typer.Option("--keys", "--key", help="Directory of token keys.")] = None,
     authority: Annotated[str | None, typer.Option(help="Host sent to the origin; default: the origin's.")] = None,
+    admin_token_file: Annotated[
+        Path | None, typer.Option(help="File with the bearer token that /purge wants (mode 600).")
+    ] = None,
     access_log: Annotated[Path | None, typer.Option(help="File for one JSON line a request, or -.")] = None,
     ready_file: Ready = None,
 ) -> None:
@@ -53,6 +56,7 @@ def edge(
         "access": access,
         "keys_dir": keys,
         "authority": authority,
+        "admin_token_file": admin_token_file,
         "access_log": access_log,
         "store": {"cache_dir": cache_dir, "disk": disk, "memory": memory},
     }

@@ -19,6 +19,10 @@ class StoreSettings(Settings):
     """Bytes of bodies in memory at most, for all workers together."""
     memory_object: Size = 256 * 2**10
     """Largest body kept in memory."""
+    objects: int = Field(default=1_000_000, ge=100, le=100_000_000)
+    """Answers on disk at most."""
+    eviction: Literal["sieve", "lru"] = "sieve"
+    """Which answer goes when room is needed."""
 
 
 class LimitSettings(Settings):
@@ -72,6 +76,8 @@ class NodeSettings(Settings):
     """Manners towards the next tier."""
     identity: NodeIdentity | None = None
     """Who this node is; a standalone node has none."""
+    admin_token_file: Path | None = None
+    """File with the bearer token (mode 600) that /purge wants; without one purges are refused."""
     access_log: Path | None = None
     """One JSON line a request; `-` is standard output; none writes none."""
 

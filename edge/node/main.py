@@ -11,12 +11,13 @@ from edge.node import worker
 from kit.clock import SystemClock
 from kit.errors import SettingsError
 from proxy.host.supervisor import Facts, run
+from proxy.host.worker import Role
 
 
 async def main(settings: EdgeSettings, ready_file: Path | None = None) -> None:
     """Run an edge until SIGTERM. SettingsError when something that it needs is missing or unreadable."""
     check(settings)
-    tier = _tier(settings)
+    role = _role(settings)
     labels = {"edge_location": settings.region, "node": settings.identity.id if settings.identity else settings.name}
 
     @contextlib.asynccontextmanager
@@ -25,7 +26,7 @@ async def main(settings: EdgeSettings, ready_file: Path | None = None) -> None:
         async with reporting(settings.identity, "edge", describe, SystemClock()) as health:
             yield lambda: {"access": settings.access, "region": settings.region, **health()}
 
-    await run(settings, "edge.node.worker", tier.reasons, labels, embed, ready_file)
+    await run(settings, "edge.node.worker", role.tier.reasons, labels, embed, role.keys_authority, ready_file)
 
 
 def check(settings: EdgeSettings) -> None:
@@ -38,10 +39,10 @@ def check(settings: EdgeSettings) -> None:
         raise SettingsError('`access = "open"` is for a standalone edge before an `origin`')
 
 
-def _tier(settings: EdgeSettings) -> Any:
-    """The tier, built once here too: keys that cannot be read are told at start, not by dying workers."""
+def _role(settings: EdgeSettings) -> Role:
+    """The role, built once here too: keys that cannot be read are told at start, not by dying workers."""
     try:
-        return worker.role(settings).tier
+        return worker.role(settings)
     except (OSError, ValueError) as error:
         raise SettingsError(str(error)) from None
 

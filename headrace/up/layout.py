@@ -144,6 +144,7 @@ def _shield(layout: Layout, topology: Topology, place: ShieldPlace) -> ShieldSet
         origins=(url(topology.delivery),),
         store=_store(layout, topology, place.id),
         identity=_identity(layout, topology, place.id),
+        admin_token_file=layout.operator_token,
         access_log=layout.log(f"{place.id}-access"),
     )
 
@@ -160,6 +161,7 @@ def _edge(layout: Layout, topology: Topology, place: EdgePlace) -> EdgeSettings:
         keys_dir=layout.edge_keys,
         store=_store(layout, topology, place.id),
         identity=_identity(layout, topology, place.id),
+        admin_token_file=layout.operator_token,
         access_log=layout.log(f"{place.id}-access"),
     )
 

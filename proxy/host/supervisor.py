@@ -5,26 +5,27 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
-from aiohttp import web
 
 from configs.schema.base import host_port
 from configs.schema.node import NodeSettings
 from kit import log
+from kit.clock import SystemClock
 from kit.errors import HeadraceError, SettingsError
 from kit.metrics import Board
 from kit.service import listening, stop_signal
-from kit.tasks import Owner
 from kit.workers import Supervisor
-from proxy.host.worker import families, payload
+from proxy.host import admin
+from proxy.host.worker import families, mapped, payload
 from proxy.store import disk
-from proxy.store.janitor import Janitor
+from proxy.store.evict import Lru, Sieve
+from proxy.store.keeper import Keeper
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Facts:
     url: str
     board: Board
     supervisor: Supervisor
+    keeper: Keeper
     started: float
 
     def pids(self) -> list[int]:
@@ -51,26 +53,31 @@ async def run(
     reasons: tuple[str, ...],
     labels: dict[str, str],
     embed: Embed,
+    authority: str,
     ready_file: Path | None = None,
 ) -> None:
-    """Run a node until SIGTERM. `module` is its worker; `labels` stand on every metric; `ready_file` gets one JSON
-    line {url, admin, pid} once all workers serve."""
+    """Run a node until SIGTERM. `module` is its worker; `labels` stand on every metric; `authority` is that of its
+    keys; `ready_file` gets one JSON line {url, admin, pid} once all workers serve."""
     stop = stop_signal()
     _prepare(settings)
-    with _reserved(settings) as port, contextlib.closing(Board(families(reasons), settings.workers + 1)) as board:
+    token = admin.read_token(settings.admin_token_file)
+    with (
+        _reserved(settings) as port,
+        contextlib.closing(Board(families(reasons), settings.workers + 1)) as board,
+        _keeping(settings, board) as (keeper, visited),
+    ):
         supervisor = Supervisor(
-            module, settings.workers, lambda number: payload(board, number, port, settings), pass_fds=(board.fd,)
+            module,
+            settings.workers,
+            lambda number: payload(board, visited, number, port, settings),
+            pass_fds=(board.fd,) if visited is None else (board.fd, visited),
         )
-        facts = Facts(_url(settings, port), board, supervisor, time.time())
-        owner = Owner("node")
-        janitor = Janitor(settings.store.cache_dir, settings.store.disk, board, settings.workers)
-        owner.spawn("janitor", janitor.run(), endless=True)
+        facts = Facts(_url(settings, port), board, supervisor, keeper, time.time())
         try:
             await _started(supervisor)
-            await _until(stop, settings, facts, labels, embed, ready_file)
+            await _until(stop, settings, facts, labels, embed, admin.Purging(keeper, authority, token), ready_file)
         finally:
             await supervisor.stop(settings.limits.drain_s)
-            await owner.close()
 
 
 async def _started(supervisor: Supervisor) -> None:
@@ -86,9 +93,10 @@ async def _until(
     facts: Facts,
     labels: dict[str, str],
     embed: Embed,
+    purging: admin.Purging,
     ready_file: Path | None,
 ) -> None:
-    async with _admin(settings, facts, labels, embed) as admin_url:
+    async with _admin(settings, facts, labels, embed, purging) as admin_url:
         log.get("node").info("serving", url=facts.url, admin=admin_url, workers=settings.workers)
         if ready_file:
             _announce(ready_file, {"url": facts.url, "admin": admin_url, "pid": os.getpid()})
@@ -104,53 +112,53 @@ def _announce(ready_file: Path, line: dict[str, Any]) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _admin(settings: NodeSettings, facts: Facts, labels: dict[str, str], embed: Embed) -> AsyncIterator[str]:
+async def _admin(
+    settings: NodeSettings, facts: Facts, labels: dict[str, str], embed: Embed, purging: admin.Purging
+) -> AsyncIterator[str]:
     """The node's own endpoints, on their own address (contracts.md: the public listener owns no path)."""
     async with embed(facts) as embedded:
 
-        async def health(_: web.Request) -> web.Response:
-            return web.json_response(
-                {
-                    "status": "ok",
-                    "url": facts.url,
-                    "workers": {"wanted": settings.workers, "ready": facts.supervisor.alive},
-                    "restarts": sum(worker.restarts for worker in facts.supervisor.workers),
-                    "started": facts.started,
-                    "listener": {"tls": False, "body": "copied"},
-                    **embedded(),
-                }
-            )
+        def health() -> dict[str, Any]:
+            return {
+                "status": "ok" if facts.keeper.alive else "degraded",
+                "url": facts.url,
+                "workers": {"wanted": settings.workers, "ready": facts.supervisor.alive},
+                "restarts": sum(worker.restarts for worker in facts.supervisor.workers),
+                "started": facts.started,
+                "listener": {"tls": False, "body": "copied"},
+                "keeper": {"alive": facts.keeper.alive, "loaded": facts.keeper.loaded.is_set()},
+                **embedded(),
+            }
 
-        async def ready(_: web.Request) -> web.Response:
-            whole = facts.supervisor.alive == settings.workers
-            return web.json_response({"ready": whole}, status=200 if whole else 503)
+        def ready() -> bool:
+            return facts.supervisor.alive == settings.workers
 
-        async def metrics(_: web.Request) -> web.Response:
-            return web.Response(text=render(facts.board, labels), content_type="text/plain")
-
-        app = web.Application()
-        app.add_routes([web.get("/health", health), web.get("/ready", ready), web.get("/metrics", metrics)])
+        app = admin.application(health, ready, lambda: admin.render(facts.board, labels), purging)
         host, port = _admin_address(settings, facts.url)
         async with contextlib.AsyncExitStack() as stack:
             try:
                 url = await stack.enter_async_context(listening(app, host, port, drain_s=1.0))
-            except OSError as error:
-                raise SettingsError(f"`admin`: cannot listen on {host}:{port}: {_why(error)}") from None
+            except SettingsError as error:
+                raise SettingsError(f"`admin`: {error}") from None
             yield url
 
 
-def render(board: Board, labels: dict[str, str]) -> str:
-    """All metrics of the node, with the names that the seeds use as aliases (OBS-07)."""
-    hits = sum(board.total("headrace_responses_total", how) for how in ("hit", "stale", "revalidated"))
-    misses = sum(board.total("headrace_responses_total", how) for how in ("miss", "collapsed", "pass"))
-    inside = ",".join(f'{name}="{value}"' for name, value in labels.items())
-    aliases = (
-        "# HELP cdn_cache_hits_total Answers from this cache\n# TYPE cdn_cache_hits_total counter\n"
-        f"cdn_cache_hits_total{{{inside}}} {hits}\n"
-        "# HELP cdn_cache_misses_total Answers from upstream\n# TYPE cdn_cache_misses_total counter\n"
-        f"cdn_cache_misses_total{{{inside}}} {misses}\n"
-    )
-    return board.render(**labels) + aliases
+@contextlib.contextmanager
+def _keeping(settings: NodeSettings, board: Board) -> Iterator[tuple[Keeper, int | None]]:
+    """The keeper, and the descriptor of the bytes in which workers mark hits (SIEVE only)."""
+    store = settings.store
+    fd = os.memfd_create("headrace-visited") if store.eviction == "sieve" else None
+    if fd is not None:
+        os.ftruncate(fd, store.objects)
+    evictor = Sieve(store.objects, mapped(fd, store.objects)) if fd is not None else Lru()
+    keeper = Keeper(store.cache_dir, store.disk, store.objects, evictor, board, SystemClock())
+    keeper.start()
+    try:
+        yield keeper, fd
+    finally:
+        keeper.close()
+        if fd is not None:
+            os.close(fd)
 
 
 def _prepare(settings: NodeSettings) -> None:

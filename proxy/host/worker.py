@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import mmap
 import resource
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
 import uvloop
+from yarl import URL
 
 from configs.schema.base import host_port
 from configs.schema.node import NodeSettings
@@ -26,6 +28,7 @@ from proxy.serve.passing import Passer
 from proxy.serve.pipeline import Pipeline
 from proxy.serve.tier import Tier
 from proxy.store import store
+from proxy.store.evict import Marks
 from proxy.store.store import Bounds, NodeCounts, Store
 from proxy.upstream.client import Client, Manners, Sign
 
@@ -40,6 +43,11 @@ class Role:
     bases: tuple[str, ...]
     authority: str | None = None
     sign: Sign | None = None
+
+    @property
+    def keys_authority(self) -> str:
+        """The authority in this node's cache keys (contracts.md)."""
+        return self.authority or URL(self.bases[0]).authority
 
 
 def families(reasons: tuple[str, ...]) -> tuple[Family, ...]:
@@ -59,7 +67,8 @@ async def _serve(told: Told, settings: NodeSettings, role: Role) -> None:
     payload = told.payload
     board = Board(families(role.tier.reasons), payload["rows"], fd=payload["board"])
     stop = stop_signal()
-    async with engine(settings, role, board, payload["number"], SystemClock()) as server:
+    visited = mapped(payload["visited"], settings.store.objects) if payload["visited"] is not None else None
+    async with engine(settings, role, board, payload["number"], SystemClock(), visited) as server:
         host, _ = host_port(settings.listen)
         listener = await asyncio.get_running_loop().create_server(
             server, host, payload["port"], reuse_port=True, backlog=4096
@@ -71,13 +80,20 @@ async def _serve(told: Told, settings: NodeSettings, role: Role) -> None:
 
 
 @contextlib.asynccontextmanager
-async def engine(settings: NodeSettings, role: Role, board: Board, number: int, clock: Clock) -> AsyncIterator[Server]:
-    """The parts of one worker, put together; yields the protocol factory to listen with."""
+async def engine(
+    settings: NodeSettings,
+    role: Role,
+    board: Board,
+    number: int,
+    clock: Clock,
+    visited: Marks | None = None,
+) -> AsyncIterator[Server]:
+    """The parts of one worker, put together; yields the protocol factory to listen with. `visited`: see Store."""
     row = board.row(number)
     for gauge in ("connections", "waiting", "store_memory_bytes", "store_entries"):
         row.set(f"headrace_{gauge}", 0)  # what a worker that died left behind
     limits, upstream = settings.limits, settings.upstream
-    kept = _store(settings, board, row)
+    kept = _store(settings, board, row, visited)
     manners = Manners(
         upstream.connect_timeout_s,
         upstream.head_timeout_s,
@@ -124,13 +140,13 @@ async def drain(server: Server, seconds: float) -> None:
     await server.shutdown(0.1)
 
 
-def _store(settings: NodeSettings, board: Board, row: Row) -> Store:
+def _store(settings: NodeSettings, board: Board, row: Row, visited: Marks | None) -> Store:
     bounds = Bounds(settings.store.disk, settings.store.memory // settings.workers, settings.store.memory_object)
     node = NodeCounts(
         disk_used=lambda: board.total("headrace_store_disk_bytes"),
         epoch=lambda shard: board.total("headrace_invalidations_total", shard),
     )
-    return Store(settings.store.cache_dir, bounds, row, node)
+    return Store(settings.store.cache_dir, bounds, row, node, visited)
 
 
 async def _flush(access_log: AccessLog) -> None:
@@ -144,10 +160,16 @@ def _raise_descriptor_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def payload(board: Board, number: int, port: int, settings: NodeSettings) -> dict[str, Any]:
+def mapped(fd: int, size: int) -> Marks:
+    """A file in memory that several processes see, as bytes."""
+    return memoryview(mmap.mmap(fd, size))
+
+
+def payload(board: Board, visited: int | None, number: int, port: int, settings: NodeSettings) -> dict[str, Any]:
     """What the supervisor tells worker `number`."""
     return {
         "board": board.fd,
+        "visited": visited,
         "rows": board.rows,
         "number": number,
         "port": port,

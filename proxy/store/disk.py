@@ -11,8 +11,10 @@ from pathlib import Path
 
 from proxy.rules.meta import Meta
 from proxy.store import format as file_format
+from proxy.store import journal
 from proxy.store.descriptors import Lease
 from proxy.store.format import Foreign, Layout
+from proxy.store.tags import tags_of
 
 _PARTS = "parts"
 _LOCK = "lock"
@@ -55,8 +57,18 @@ def prepare(directory: Path) -> None:
 
 def path_of(directory: Path, key: str) -> Path:
     """Where the answer for `key` lies."""
-    name = hashlib.blake2b(key.encode("utf-8", "surrogateescape"), digest_size=20).hexdigest()
-    return directory / name[:2] / name[2:]
+    return path_of_name(directory, name_of(key))
+
+
+def name_of(key: str) -> bytes:
+    """The 20 bytes that a key's file is named by."""
+    return hashlib.blake2b(key.encode("utf-8", "surrogateescape"), digest_size=20).digest()
+
+
+def path_of_name(directory: Path, name: bytes) -> Path:
+    """Where the file of that name lies."""
+    text = name.hex()
+    return directory / text[:2] / text[2:]
 
 
 def find(directory: Path, key: str) -> Found | None:
@@ -71,6 +83,15 @@ def find(directory: Path, key: str) -> Found | None:
     return Found(path, lease, layout, meta)
 
 
+def read_meta(path: Path) -> Meta:
+    """The metadata of a file, whatever its key. Foreign unless it is whole and lies where its key belongs."""
+    lease = Lease(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW))
+    _, meta = _read_head(lease.fd, None)
+    if path_of(path.parents[1], meta.key) != path:
+        raise Foreign("another key")
+    return meta
+
+
 def read_whole(found: Found) -> bytes:
     """The body of a small file; Foreign unless it is what was written."""
     data = os.pread(found.lease.fd, found.layout.body_length, found.layout.body_offset)
@@ -79,7 +100,7 @@ def read_whole(found: Found) -> bytes:
     return data
 
 
-def _read_head(fd: int, key: str) -> tuple[Layout, Meta]:
+def _read_head(fd: int, key: str | None) -> tuple[Layout, Meta]:
     block = os.pread(fd, file_format.READ_FIRST, 0)
     need = file_format.needed(block)
     if need > len(block):
@@ -120,11 +141,12 @@ def publish(
     layout, _ = _read_head(fd, meta.key)
     path = path_of(directory, meta.key)
     path.parent.mkdir(exist_ok=True)
-    with _locked(directory):
+    with locked(directory):
         if not current():
             discard(part)
             return None
-        replaced = _size(path)
+        replaced = size_of(path)
+        journal.append(directory, "stored", meta.key, tags_of(meta.fields))
         part.path.rename(path)
     return Published(path, layout, replaced)
 
@@ -149,23 +171,39 @@ def rewrite(directory: Path, layout: Layout, meta: Meta) -> bool:
 def remove(directory: Path, key: str, removed: Callable[[], None]) -> int:
     """Remove the file for `key`, then call `removed`, under the lock: a fill that is about to publish either was
     before, and its file goes, or finds that it was overtaken. The bytes that went."""
-    with _locked(directory):
+    with locked(directory):
         path = path_of(directory, key)
-        size = _size(path)
+        size = size_of(path)
         path.unlink(missing_ok=True)
         removed()
+        if size:
+            journal.append(directory, "gone", key)
     return size
 
 
-def touch(path: Path) -> None:
-    """Note the use of a file, for the janitor."""
-    with contextlib.suppress(OSError):
-        os.utime(path)
+def note_use(directory: Path, key: str) -> None:
+    """Tell the keeper that the answer for `key` was used, where it orders by last use."""
+    with contextlib.suppress(OSError), locked(directory):
+        journal.append(directory, "used", key)
+
+
+def read_slot(path: Path) -> int:
+    """The slot that the keeper gave a file, 0 when it has none yet or the file is gone."""
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        blob = os.pread(file.fileno(), 4, file_format.SLOT_OFFSET)
+        return int.from_bytes(blob, "big")
+    return 0
+
+
+def write_slot(path: Path, slot: int) -> None:
+    """Give a file its slot; nothing where the file is gone."""
+    with contextlib.suppress(FileNotFoundError), path.open("r+b") as file:
+        os.pwrite(file.fileno(), slot.to_bytes(4, "big"), file_format.SLOT_OFFSET)
 
 
 @contextlib.contextmanager
-def _locked(directory: Path) -> Iterator[None]:
-    """One holder at a time among all workers of a node. Held for a rename or an unlink, never for body bytes."""
+def locked(directory: Path) -> Iterator[None]:
+    """One holder at a time among all processes of a node. Held for a rename or an unlink, never for body bytes."""
     fd = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
@@ -174,7 +212,8 @@ def _locked(directory: Path) -> Iterator[None]:
         os.close(fd)
 
 
-def _size(path: Path) -> int:
+def size_of(path: Path) -> int:
+    """Bytes of a file, 0 when it is not there."""
     try:
         return path.lstat().st_size
     except FileNotFoundError:

@@ -5,14 +5,15 @@ the workers of a node share, so that a hit in any of them counts. SIEVE: Zhang e
 """
 
 from array import array
-from collections.abc import MutableSequence
 from typing import Protocol
 
 NONE = -1
+Marks = bytearray | memoryview
+"""A byte a slot: 1 where the object was hit."""
 
 
 class Evictor(Protocol):
-    """An order over slots 0 to capacity - 1."""
+    """An order over slots, small integers that come into use from 0 up."""
 
     def added(self, slot: int) -> None:
         """A new object took the slot."""
@@ -38,14 +39,17 @@ class _Order:
 
     __slots__ = ("count", "head", "newer", "older", "tail")
 
-    def __init__(self, capacity: int) -> None:
-        self.newer = array("q", [NONE]) * capacity
-        self.older = array("q", [NONE]) * capacity
+    def __init__(self) -> None:
+        self.newer = array("q")
+        self.older = array("q")
         self.head = self.tail = NONE
         self.count = 0
 
     def push(self, slot: int) -> None:
-        """Put a slot at the head."""
+        """Put a slot at the head; slots come into use from 0 up."""
+        if slot == len(self.newer):
+            self.newer.append(NONE)
+            self.older.append(NONE)
         self.newer[slot], self.older[slot] = NONE, self.head
         if self.head != NONE:
             self.newer[self.head] = slot
@@ -72,10 +76,10 @@ class Sieve:
     """Objects stay where they came in; a hand moves from the oldest to the newest, spares what was visited since it
     last came by, and evicts the first that was not."""
 
-    def __init__(self, capacity: int, visited: MutableSequence[int] | None = None) -> None:
+    def __init__(self, capacity: int, visited: Marks | None = None) -> None:
         """`visited`: a byte a slot, shared with whoever serves hits; made here when not given."""
-        self._order = _Order(capacity)
-        self.visited: MutableSequence[int] = bytearray(capacity) if visited is None else visited
+        self._order = _Order()
+        self.visited: Marks = bytearray(capacity) if visited is None else visited
         self._hand = NONE
 
     def __len__(self) -> int:
@@ -115,8 +119,8 @@ class Sieve:
 class Lru:
     """Least recently used first."""
 
-    def __init__(self, capacity: int) -> None:
-        self._order = _Order(capacity)
+    def __init__(self) -> None:
+        self._order = _Order()
 
     def __len__(self) -> int:
         return self._order.count

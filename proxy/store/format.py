@@ -15,12 +15,14 @@ import orjson
 
 from proxy.rules.meta import Meta
 
-_HEAD = struct.Struct(">4sHHIIIQ32s4x")
+_HEAD = struct.Struct(">4sHHIIIQ32sI")
 _MAGIC = b"HRC1"
 _COMPLETE = 1
 _SLACK = 512
 _ALIGN = 512
 HEAD_SIZE = _HEAD.size
+SLOT_OFFSET = HEAD_SIZE - 4
+"""The keeper writes the object's slot here once it knows the object; 0 until then."""
 READ_FIRST = 8192
 """Reading this much at once nearly always gets head and metadata."""
 
@@ -39,6 +41,8 @@ class Layout:
     body_length: int
     digest: bytes
     complete: bool
+    slot: int = 0
+    """Where a hit is marked, from 1; 0 while the keeper does not know the object."""
 
 
 def head_block(meta: Meta) -> tuple[bytes, int]:
@@ -62,13 +66,13 @@ def rewritten(layout: Layout, meta: Meta) -> bytes | None:
     if HEAD_SIZE + len(blob) > layout.body_offset:
         return None
     changed = Layout(
-        len(blob), zlib.crc32(blob), layout.body_offset, layout.body_length, layout.digest, layout.complete
+        len(blob), zlib.crc32(blob), layout.body_offset, layout.body_length, layout.digest, layout.complete, layout.slot
     )
     return _pack(changed, blob)
 
 
-def parse(block: bytes, file_size: int, key: str) -> tuple[Layout, Meta]:
-    """Head and metadata of a file whose first bytes are `block`; Foreign unless it is whole and for `key`."""
+def parse(block: bytes, file_size: int, key: str | None) -> tuple[Layout, Meta]:
+    """Head and metadata of a file whose first bytes are `block`; Foreign unless it is whole and for `key` (or any)."""
     layout = _unpack(block)
     blob = block[HEAD_SIZE : HEAD_SIZE + layout.meta_length]
     if not layout.complete or file_size != layout.body_offset + layout.body_length:
@@ -76,7 +80,7 @@ def parse(block: bytes, file_size: int, key: str) -> tuple[Layout, Meta]:
     if len(blob) != layout.meta_length or zlib.crc32(blob) != layout.meta_crc:
         raise Foreign("torn metadata")
     meta = _decode(blob)
-    if meta.key != key:
+    if key is not None and meta.key != key:
         raise Foreign("another key")
     return layout, meta
 
@@ -97,6 +101,7 @@ def _pack(layout: Layout, blob: bytes) -> bytes:
         layout.body_offset,
         layout.body_length,
         layout.digest.ljust(32, b"\0"),
+        layout.slot,
     )
     return (head + blob).ljust(layout.body_offset, b"\0")
 
@@ -104,10 +109,10 @@ def _pack(layout: Layout, blob: bytes) -> bytes:
 def _unpack(block: bytes) -> Layout:
     if len(block) < HEAD_SIZE:
         raise Foreign("too short")
-    magic, flags, _, meta_length, crc, offset, length, digest = _HEAD.unpack_from(block)
+    magic, flags, _, meta_length, crc, offset, length, digest, slot = _HEAD.unpack_from(block)
     if magic != _MAGIC or offset > 2**24 or meta_length > offset:
         raise Foreign("not a cache file")
-    return Layout(meta_length, crc, offset, length, digest, bool(flags & _COMPLETE))
+    return Layout(meta_length, crc, offset, length, digest, bool(flags & _COMPLETE), slot)
 
 
 def _encode(meta: Meta) -> bytes:

@@ -15,7 +15,7 @@ import lmdb
 import orjson
 
 FOLDER = "index"
-_VERSION = 1
+VERSION = 1
 _ROW = struct.Struct(">IQQ")
 _SEQUENCE = struct.Struct(">Q")
 _PLACE = struct.Struct(">20sIQ")
@@ -75,7 +75,7 @@ class Index:
     def note(self, **facts: object) -> None:
         """Note facts for the next life, whole."""
         with self._env.begin(write=True, db=self._about) as txn:
-            txn.put(b"about", orjson.dumps({"version": _VERSION, **facts}))
+            txn.put(b"about", orjson.dumps({"version": VERSION, **facts}))
 
     def get(self, name: bytes) -> Row | None:
         """The row of an object's file name."""

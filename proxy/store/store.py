@@ -15,6 +15,7 @@ from proxy.store import disk
 from proxy.store.bodies import FileBody, MemoryBody
 from proxy.store.descriptors import Descriptors, Lease
 from proxy.store.disk import Found
+from proxy.store.evict import Marks
 from proxy.store.format import Foreign, Layout
 
 T = TypeVar("T")
@@ -23,7 +24,7 @@ _ENTRIES = 50_000
 _DESCRIPTORS = 256
 _TOUCH_EVERY_S = 60.0
 
-_SHARDS = tuple(f"{number:02x}" for number in range(32))
+SHARDS = tuple(f"{number:02x}" for number in range(32))
 """One counter for all keys would let every POST spoil every fill under way."""
 
 METRICS = (
@@ -38,15 +39,17 @@ METRICS = (
         "headrace_invalidations_total",
         "Answers removed because something changed them (RFC 9111 4.4), by shard of the keys",
         label="shard",
-        values=_SHARDS,
+        values=SHARDS,
     ),
+    Family("headrace_purges_total", "Purges done", label="kind", values=("hard", "soft")),
+    Family("headrace_store_objects", "Objects in the cache directory", "gauge"),
     Family("headrace_store_evictions_total", "Files removed to stay within the bytes allowed"),
 )
 
 
 def shard_of(key: str) -> str:
     """Which counter of invalidations a key shares; the same in every worker."""
-    return _SHARDS[zlib.crc32(key.encode("utf-8", "surrogateescape")) % len(_SHARDS)]
+    return SHARDS[zlib.crc32(key.encode("utf-8", "surrogateescape")) % len(SHARDS)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +80,11 @@ class Entry:
     body: MemoryBody | None
     layout: Layout | None
     touched: float
+    """When its use was last noted."""
     epoch: int
     """The node's count of invalidations when this was found; after another one it must be found again."""
+    slot: int = 0
+    """Where SIEVE wants hits marked, from 1; 0 until the keeper gave it one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +99,22 @@ class Stored:
 class Store:
     """Look up, keep, freshen, forget. Errors of the disk are counted and mean a miss."""
 
-    def __init__(self, directory: Path, bounds: Bounds, row: Row, node: NodeCounts) -> None:
-        """`row` counts for this worker, `node` reads the counts of all."""
+    def __init__(
+        self,
+        directory: Path,
+        bounds: Bounds,
+        row: Row,
+        node: NodeCounts,
+        visited: Marks | None = None,
+    ) -> None:
+        """`row` counts for this worker, `node` reads the counts of all. `visited`: a byte a slot for SIEVE, shared with
+        the keeper; without it the keeper is told of uses now and then, as LRU wants."""
         self.directory, self.bounds = directory, bounds
         self._row, self._node = row, node
         self._index: OrderedDict[str, Entry] = OrderedDict()
         self._descriptors = Descriptors(_DESCRIPTORS)
         self._memory = 0
+        self._visited = visited
 
     async def lookup(self, key: str, now: float) -> Stored | None:
         """What is stored under `key`: from memory, from the index, or found in the directory."""
@@ -108,10 +123,19 @@ class Store:
         if entry is None or stored is None:
             return await self._found(key, now)
         self._index.move_to_end(key)
-        if now - entry.touched > _TOUCH_EVERY_S:
-            entry.touched = now
-            await self.blocking(disk.touch, entry.path)
+        await self._note_use(entry, now)
         return stored
+
+    async def _note_use(self, entry: Entry, now: float) -> None:
+        """Let the order of eviction know of a hit: one byte for SIEVE, a line a minute for LRU."""
+        if entry.slot and self._visited is not None:
+            self._visited[entry.slot - 1] = 1
+        elif entry.layout is not None and now - entry.touched > (1.0 if self._visited is not None else _TOUCH_EVERY_S):
+            entry.touched = now
+            if self._visited is None:
+                await self.blocking(disk.note_use, self.directory, entry.meta.key)
+            else:
+                entry.slot = await self.blocking(disk.read_slot, entry.path)
 
     def _ready(self, entry: Entry | None) -> Stored | None:
         """An indexed answer, unless it must be looked for again: an invalidation came, or its file is not open."""
@@ -138,8 +162,10 @@ class Store:
         if old and old.epoch == epoch and old.layout and old.layout.digest == found.layout.digest:
             meta = max(old.meta, meta, key=lambda each: each.response_time)  # a 304's fields may not have fitted
         if data is None:
-            return self._remember_file(Entry(meta, found.path, None, found.layout, now, epoch), found.lease)
-        return self._remember(Entry(meta, found.path, MemoryBody(data), found.layout, now, epoch))
+            return self._remember_file(
+                Entry(meta, found.path, None, found.layout, now, epoch, found.layout.slot), found.lease
+            )
+        return self._remember(Entry(meta, found.path, MemoryBody(data), found.layout, now, epoch, found.layout.slot))
 
     async def _read(self, key: str) -> tuple[Found | None, bytes | None]:
         """The file for `key`, and its body when that is small. (None, None): a miss."""

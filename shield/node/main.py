@@ -16,7 +16,7 @@ from shield.node import worker
 async def main(settings: ShieldSettings, ready_file: Path | None = None) -> None:
     """Run a shield until SIGTERM. SettingsError when something that it needs is missing or unreadable."""
     try:
-        tier = worker.role(settings).tier
+        role = worker.role(settings)
     except (OSError, ValueError) as error:
         raise SettingsError(str(error)) from None
     labels = {"shield": settings.identity.id if settings.identity else settings.name}
@@ -43,4 +43,4 @@ async def main(settings: ShieldSettings, ready_file: Path | None = None) -> None
         async with reporting(settings.identity, "shield", describe, SystemClock()) as health:
             yield lambda: {"region": settings.region, **health()}
 
-    await run(settings, "shield.node.worker", tier.reasons, labels, embed, ready_file)
+    await run(settings, "shield.node.worker", role.tier.reasons, labels, embed, role.keys_authority, ready_file)

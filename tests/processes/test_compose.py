@@ -142,7 +142,7 @@ def test_the_dockerfile_copies_every_package() -> None:
 def test_dashboards_and_alerts_name_only_metrics_that_exist() -> None:
     """T-028."""
     from kit.metrics import Board
-    from proxy.host.supervisor import render
+    from proxy.host.admin import render
     from proxy.host.worker import families
 
     board = Board(families(("missing",)), 1)

@@ -16,6 +16,7 @@ from proxy.host.worker import Role, engine, families
 from proxy.serve.connection import Server
 from proxy.serve.tier import Tier
 from proxy.store import disk
+from proxy.store.evict import Marks
 from tests.support.wire import Answer, get, until
 
 
@@ -73,6 +74,7 @@ async def node(
     number: int = 0,
     role: Role | None = None,
     send_buffer: int | None = None,
+    visited: Marks | None = None,
     **changes: Any,
 ) -> AsyncIterator[Node]:
     """One worker's engine before `origin`. With `board`, it is worker `number` of a node that has several."""
@@ -80,7 +82,7 @@ async def node(
     role = role or Role(tier or OpenTier(), (origin,), wanted.authority)
     disk.prepare(directory)
     own = Board(families(role.tier.reasons), 3) if board is None else board
-    async with engine(wanted, role, own, number, clock or SystemClock()) as server:
+    async with engine(wanted, role, own, number, clock or SystemClock(), visited) as server:
         listening = socket.create_server(("127.0.0.1", 0))
         if send_buffer:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)

@@ -1,4 +1,4 @@
-"""The cache directory: full, failing, foreign, torn; and the janitor that keeps it within its bytes."""
+"""The cache directory: full, failing, foreign, torn. Who keeps it within its bytes: test_09_keeper."""
 
 import asyncio
 import os
@@ -10,11 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.admit.open import OpenTier
-from kit.metrics import Board
-from proxy.host.worker import families
 from proxy.store import disk
-from proxy.store.janitor import HIGH, Janitor
 from tests.support.nodes import Node, node
 from tests.support.upstream import Call, head, says, upstream
 from tests.support.wire import CutOff, until
@@ -203,61 +199,6 @@ async def test_a_file_cut_while_it_is_open_cuts_one_viewer_and_is_a_miss_for_the
             await edge.get("/a")
         assert (await edge.get("/a")).body == BIG
         assert len(origin.calls) == 2
-
-
-async def test_the_janitor_keeps_the_directory_under_its_limit_oldest_use_first(tmp_path: Path) -> None:
-    """D-09: above 90 % down to 80 %; what it removes is a miss, what it leaves a hit."""
-    board = Board(families(OpenTier.reasons), 2)
-    limit = 12 * len(BIG)
-    async with upstream(says(BIG, Cache_Control=DAY)) as origin:
-        async with node(tmp_path, origin.url, board=board, store={"disk": limit}) as edge:
-            janitor = Janitor(tmp_path, limit, board, 1)
-            await _fill(edge, *(f"/{number}" for number in range(11)))
-            for number, target in enumerate(f"/{number}" for number in range(11)):
-                path = disk.path_of(tmp_path, origin.url.removeprefix("http://") + target)
-                os.utime(path, (1000 + number, 1000 + number))
-            assert edge.count("store_disk_bytes") > limit * HIGH
-            await janitor.sweep()
-            left = sum(path.stat().st_size for path in edge.files())
-            assert left <= limit * 0.8
-            assert edge.count("store_disk_bytes") == left
-            assert edge.count("store_evictions_total") == 11 - len(edge.files())
-        async with node(tmp_path, origin.url, board=board, store={"disk": limit}) as again:
-            assert "; hit" in (await again.get("/10")).cache
-            assert "fwd=uri-miss" in (await again.get("/0")).cache
-        del janitor
-    board.close()
-
-
-async def test_the_janitor_removes_orphans_and_never_a_living_writers_part(tmp_path: Path) -> None:
-    board, go = Board(families(OpenTier.reasons), 2), asyncio.Event()
-
-    async def script(call: Call) -> None:
-        await call.send(head(length=len(BIG), Cache_Control=DAY) + BIG[:1000])
-        await go.wait()
-        await call.send(BIG[1000:])
-
-    async with upstream(script) as origin, node(tmp_path, origin.url, board=board) as edge:
-        asked = asyncio.create_task(edge.get("/a"))
-        await until(lambda: edge.count("store_disk_bytes") > len(BIG), "head and body reserved")
-        (living,) = edge.parts()
-        orphan = tmp_path / "parts" / f"{'0' * 38}.1.1"
-        orphan.write_bytes(b"left by a dead worker")
-        stranger = tmp_path / "ab" / "readme.txt"
-        stranger.parent.mkdir()
-        stranger.write_text("somebody else's")
-        await Janitor(tmp_path, 2**30, board, 1).sweep()
-        assert edge.parts() == [living]
-        assert stranger.exists()
-        assert edge.count("store_disk_bytes") == living.stat().st_size
-        go.set()
-        assert (await asked).body == BIG
-        await edge.ended("filled")
-        assert (
-            edge.count("store_disk_bytes")
-            == disk.path_of(tmp_path, origin.url.removeprefix("http://") + "/a").stat().st_size
-        )
-    board.close()
 
 
 async def test_memory_is_bounded_and_what_falls_out_is_read_from_disk(tmp_path: Path) -> None:

@@ -1,0 +1,68 @@
+"""What happened in a cache directory since its keeper last looked: one JSON line an event, appended by any worker.
+
+Appended under the directory's lock, in the same breath as the rename or unlink that it tells of. So whoever takes the
+lock and then the journal knows of every file that was published before; and when the node dies, the journal is still
+there.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import orjson
+
+FILE = "journal"
+_TAKEN = "journal.taken"
+Kind = Literal["stored", "gone", "used"]
+
+
+def append(directory: Path, kind: Kind, key: str, tags: tuple[str, ...] = ()) -> None:
+    """Add an event. The caller holds the directory's lock. OSError when the disk refuses."""
+    fd = os.open(directory / FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(fd, orjson.dumps([kind, key, tags]) + b"\n")
+    finally:
+        os.close(fd)
+
+
+def take(directory: Path) -> bool:
+    """Set the journal aside for `taken`; workers begin a new one. The caller holds the lock. False when there is none.
+
+    What an earlier life set aside and did not finish comes first: then nothing new is taken.
+    """
+    if (directory / _TAKEN).exists():
+        return True
+    try:
+        (directory / FILE).rename(directory / _TAKEN)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def taken(directory: Path) -> Iterator[tuple[Kind, str, tuple[str, ...]]]:
+    """The events set aside, in order. A line that a crash cut short is skipped."""
+    with (directory / _TAKEN).open("rb") as file:
+        for line in file:
+            event = _parse(line)
+            if event:
+                yield event
+
+
+def waiting(directory: Path) -> bool:
+    """Whether there are events that no keeper has finished with."""
+    return (directory / FILE).exists() or (directory / _TAKEN).exists()
+
+
+def done(directory: Path) -> None:
+    """The events set aside are in the index."""
+    (directory / _TAKEN).unlink(missing_ok=True)
+
+
+def _parse(line: bytes) -> tuple[Kind, str, tuple[str, ...]] | None:
+    try:
+        event: Any = orjson.loads(line)
+        kind, key, tags = event
+        return kind, str(key), tuple(str(tag) for tag in tags)
+    except (ValueError, TypeError):
+        return None

@@ -1,0 +1,263 @@
+"""The keeper of a cache directory: within its bytes, purges that no fill undoes, restarts that know everything."""
+
+import asyncio
+import contextlib
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from edge.admit.open import OpenTier
+from kit.clock import Clock, ManualClock, SystemClock
+from kit.metrics import Board
+from proxy.host.worker import families
+from proxy.store import disk
+from proxy.store.evict import Evictor, Lru, Sieve
+from proxy.store.keeper import LOW, Keeper
+from proxy.store.purge import Purge, Purged
+from tests.support.nodes import Node, node
+from tests.support.upstream import Call, Upstream, head, says, upstream
+from tests.support.wire import until
+
+BIG = b"x" * 200_000
+SMALL = b"small"
+DAY = "max-age=86400"
+SLOTS = 1_000
+
+
+@contextlib.contextmanager
+def keeping(
+    directory: Path, board: Board, *, limit: int = 2**30, evictor: Evictor | None = None, clock: Clock | None = None
+) -> Iterator[Keeper]:
+    """A keeper, running and knowing all that is there."""
+    disk.prepare(directory)
+    keeper = Keeper(directory, limit, SLOTS, evictor or Sieve(SLOTS), board, clock or SystemClock())
+    keeper.start()
+    assert keeper.loaded.wait(10)
+    try:
+        yield keeper
+    finally:
+        keeper.close()
+
+
+@pytest.fixture
+def board() -> Iterator[Board]:
+    made = Board(families(OpenTier.reasons), 3)
+    yield made
+    made.close()
+
+
+@contextlib.asynccontextmanager
+async def kept(
+    directory: Path,
+    board: Board,
+    body: bytes = SMALL,
+    *,
+    evictor: Evictor | None = None,
+    limit: int = 2**30,
+    **fields: str,
+) -> AsyncIterator[tuple[Upstream, Node, Keeper, ManualClock]]:
+    """An origin that says `body`, an edge before it, the edge's keeper, and their clock."""
+    clock = ManualClock()
+    visited = evictor.visited if isinstance(evictor, Sieve) else None
+    async with upstream(says(body, **({"Cache_Control": DAY} | fields))) as origin:
+        with keeping(directory, board, limit=limit, evictor=evictor, clock=clock) as keeper:
+            more = {"visited": visited, "store": {"disk": limit}}
+            async with node(directory, origin.url, board=board, clock=clock, **more) as edge:
+                yield origin, edge, keeper, clock
+
+
+async def _purge(keeper: Keeper, purge: Purge) -> Purged:
+    async with asyncio.timeout(10):
+        return await asyncio.wrap_future(keeper.purge(purge))
+
+
+def _key(origin: Upstream, target: str) -> str:
+    return origin.url.removeprefix("http://") + target
+
+
+async def _fill(edge: Node, *targets: str) -> None:
+    for target in targets:
+        before = edge.count("fills_total", "filled")
+        assert (await edge.get(target)).status == 200
+        await edge.ended("filled", before + 1)
+
+
+async def test_the_directory_stays_under_its_limit_and_sieve_spares_what_was_hit(tmp_path: Path, board: Board) -> None:
+    """D-09: above 90 % down to 80 %."""
+    limit = 12 * len(BIG)
+    async with kept(tmp_path, board, BIG, evictor=Sieve(SLOTS), limit=limit) as (origin, edge, _, clock):
+        await _fill(edge, "/0", "/1", "/2")
+        await until(lambda: disk.read_slot(disk.path_of(tmp_path, _key(origin, "/0"))) > 0, "the keeper knows it")
+        clock.advance(2)  # a worker asks for the slot at most once a second
+        assert "; hit" in (await edge.get("/0")).cache
+        assert "; hit" in (await edge.get("/0")).cache
+        await _fill(edge, *(f"/{number}" for number in range(3, 11)))
+        await until(lambda: edge.count("store_evictions_total") > 0, "something goes")
+        await until(lambda: edge.count("store_disk_bytes") <= limit * LOW, "down to the low watermark")
+        assert edge.count("store_disk_bytes") == sum(path.stat().st_size for path in edge.files())
+        assert "; hit" in (await edge.get("/0")).cache
+        assert not disk.path_of(tmp_path, _key(origin, "/1")).exists()
+
+
+async def test_lru_lets_go_of_what_was_used_longest_ago(tmp_path: Path, board: Board) -> None:
+    limit = 12 * len(BIG)
+    async with kept(tmp_path, board, BIG, evictor=Lru(), limit=limit) as (origin, edge, _, clock):
+        await _fill(edge, "/0", "/1", "/2")
+        clock.advance(61)  # a use is told once a minute
+        assert "; hit" in (await edge.get("/0")).cache
+        await _fill(edge, *(f"/{number}" for number in range(3, 11)))
+        await until(lambda: edge.count("store_evictions_total") > 0, "something goes")
+        await until(lambda: edge.count("store_disk_bytes") <= limit * LOW, "down to the low watermark")
+        assert "; hit" in (await edge.get("/0")).cache
+        assert not disk.path_of(tmp_path, _key(origin, "/1")).exists()
+
+
+async def test_orphans_go_and_a_living_writer_s_part_stays(tmp_path: Path, board: Board) -> None:
+    go = asyncio.Event()
+
+    async def script(call: Call) -> None:
+        await call.send(head(length=len(BIG), Cache_Control=DAY) + BIG[:1000])
+        await go.wait()
+        await call.send(BIG[1000:])
+
+    disk.prepare(tmp_path)
+    orphan = tmp_path / "parts" / f"{'0' * 38}.1.1"
+    stranger = tmp_path / "ab" / "readme.txt"
+    stranger.parent.mkdir()
+    stranger.write_text("somebody else's")
+    async with upstream(script) as origin, node(tmp_path, origin.url, board=board) as edge:
+        asked = asyncio.create_task(edge.get("/a"))
+        await until(lambda: edge.count("store_disk_bytes") > len(BIG), "head and body reserved")
+        (living,) = edge.parts()
+        orphan.write_bytes(b"left by a dead worker")
+        with keeping(tmp_path, board):
+            assert edge.parts() == [living]
+            assert stranger.exists()
+            assert edge.count("store_disk_bytes") == living.stat().st_size
+            go.set()
+            assert (await asked).body == BIG
+            await edge.ended("filled")
+
+
+@pytest.mark.parametrize(
+    ("by", "what", "hit"),
+    [
+        ("key", "/film/v1/a?x=1", {"/film/v1/a?x=1"}),
+        ("prefix", "/film/", {"/film/v1/a?x=1", "/film/v1/b", "/film/v2/a"}),
+        ("prefix", "/film/v1/", {"/film/v1/a?x=1", "/film/v1/b"}),
+        ("tag", "title:film", {"/film/v1/a?x=1", "/film/v1/b", "/film/v2/a"}),
+        ("tag", "title:fil", set()),
+        ("prefix", "/nothing", set()),
+    ],
+)
+@pytest.mark.parametrize("body", [SMALL, BIG], ids=["memory", "disk"])
+async def test_a_hard_purge_hits_what_it_names_and_nothing_else(
+    tmp_path: Path, board: Board, by: str, what: str, hit: set[str], body: bytes
+) -> None:
+    """RFC 9875 2, CDN-15: by URL, by prefix, by tag (Cache-Groups)."""
+
+    async def script(call: Call) -> None:
+        group = call.target.split("/")[1]
+        await call.send(head(length=len(body), Cache_Control=DAY, Cache_Groups=f'"title:{group}", "all"') + body)
+
+    targets = ["/film/v1/a?x=1", "/film/v1/b", "/film/v2/a", "/films/v1/a", "/other/v1/a"]
+    async with upstream(script) as origin:
+        with keeping(tmp_path, board) as keeper:
+            async with node(tmp_path, origin.url, board=board) as edge:
+                await _fill(edge, *targets)
+                named = what if by == "tag" else _key(origin, what)
+                purged = await _purge(keeper, Purge(by, named))  # type: ignore[arg-type]
+                assert purged.objects == len(hit)
+                for target in targets:
+                    assert ("; hit" in (await edge.get(target)).cache) is (target not in hit), target
+
+
+async def test_a_purge_reaches_every_worker_of_the_node(tmp_path: Path, board: Board) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        origin, one, keeper, clock = await stack.enter_async_context(kept(tmp_path, board, Surrogate_Key="red blue"))
+        other = node(tmp_path, origin.url, board=board, number=1, clock=clock)
+        two = await stack.enter_async_context(other)
+        await _fill(one, "/a")
+        assert "; hit" in (await two.get("/a")).cache
+        assert (await _purge(keeper, Purge("tag", "blue"))).objects == 1
+        assert "fwd=uri-miss" in (await two.get("/a")).cache
+        await two.ended("filled", 2)
+        assert "; hit" in (await one.get("/a")).cache
+        assert len(origin.calls) == 2
+
+
+@pytest.mark.parametrize("by", ["key", "prefix", "tag"])
+@pytest.mark.parametrize("body", [SMALL, BIG], ids=["memory", "disk"])
+async def test_a_fill_begun_before_a_purge_brings_nothing_back(
+    tmp_path: Path, board: Board, by: str, body: bytes
+) -> None:
+    """The race that every CDN has lost once (anchors.md, fact 10)."""
+    go = asyncio.Event()
+
+    async def script(call: Call) -> None:
+        await call.send(head(length=len(body), Cache_Control=DAY, Cache_Groups='"t"') + body[:-1])
+        await go.wait()
+        await call.send(body[-1:])
+
+    async with upstream(script) as origin:
+        with keeping(tmp_path, board) as keeper:
+            async with node(tmp_path, origin.url, board=board) as edge:
+                asked = asyncio.create_task(edge.get("/a"))
+                await origin.called(1)
+                what = {"key": _key(origin, "/a"), "prefix": _key(origin, "/"), "tag": "t"}[by]
+                assert (await _purge(keeper, Purge(by, what))).objects == 0  # type: ignore[arg-type]
+                go.set()
+                assert (await asked).body == body
+                await edge.ended("not_kept")
+                assert edge.files() == []
+                assert "fwd=uri-miss" in (await edge.get("/a")).cache
+                assert len(origin.calls) == 2
+
+
+async def test_a_soft_purge_revalidates_and_serves_stale_meanwhile(tmp_path: Path, board: Board) -> None:
+    """RFC 5861 3: the grace begins with the purge."""
+    validating: list[str] = []
+
+    async def script(call: Call) -> None:
+        if call.field("If-None-Match"):
+            validating.append(call.target)
+            await call.send(head(304, ETag='"1"', Cache_Control=f"{DAY}, stale-while-revalidate=60"))
+        else:
+            control = f"{DAY}, stale-while-revalidate=60" if call.target == "/grace" else DAY
+            await call.send(head(length=len(SMALL), ETag='"1"', Cache_Control=control) + SMALL)
+
+    async with upstream(script) as origin:
+        with keeping(tmp_path, board) as keeper:
+            async with node(tmp_path, origin.url, board=board) as edge:
+                await _fill(edge, "/grace", "/none")
+                assert (await _purge(keeper, Purge("prefix", _key(origin, "/"), soft=True))).objects == 2
+                stale = await edge.get("/grace")
+                assert "; hit; ttl=" in stale.cache
+                await edge.ended("revalidated")
+                revalidated = await edge.get("/none")
+                assert "fwd=stale; fwd-status=304" in revalidated.cache
+                assert {stale.body, revalidated.body} == {SMALL}
+                assert sorted(validating) == ["/grace", "/none"]
+                assert "; hit" in (await edge.get("/none")).cache
+
+
+@pytest.mark.parametrize("how", ["in order", "journal left", "no index", "torn index"])
+async def test_a_new_life_knows_every_object_and_its_tags(tmp_path: Path, board: Board, how: str) -> None:
+    says_so = says(SMALL, Cache_Control=DAY, Cache_Groups='"t"')
+    async with upstream(says_so) as origin, node(tmp_path, origin.url, board=board) as edge:
+        with keeping(tmp_path, board):
+            await _fill(edge, "/a", "/b")
+        if how == "journal left":
+            await _fill(edge, "/c")
+            with (tmp_path / "journal").open("ab") as file:
+                file.write(b'["stored", "cut')
+        elif how == "no index":
+            shutil.rmtree(tmp_path / "index")
+        elif how == "torn index":
+            (tmp_path / "index" / "data.mdb").write_bytes(b"\0" * 5000)
+        with keeping(tmp_path, board) as keeper:
+            purged = await _purge(keeper, Purge("tag", "t"))
+            assert purged.objects == (3 if how == "journal left" else 2)
+        assert edge.files() == []
