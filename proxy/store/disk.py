@@ -5,7 +5,7 @@ import fcntl
 import hashlib
 import itertools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -179,6 +179,15 @@ def remove(directory: Path, key: str, removed: Callable[[], None]) -> int:
         if size:
             journal.append(directory, "gone", key)
     return size
+
+
+def note_groups(directory: Path, groups: Iterable[str], changed: Callable[[], None]) -> None:
+    """Tell the keeper that an origin invalidated these tags; `changed` is called under the lock: no fill that is under
+    way publishes what it got before."""
+    with locked(directory):
+        changed()
+        for group in groups:
+            journal.append(directory, "group", group)
 
 
 def note_use(directory: Path, key: str) -> None:

@@ -14,7 +14,8 @@ import orjson
 
 FILE = "journal"
 _TAKEN = "journal.taken"
-Kind = Literal["stored", "gone", "used"]
+Kind = Literal["stored", "gone", "used", "group"]
+"""What happened to an object; or `group`: an origin invalidated a tag (RFC 9875), which stands in the key's place."""
 
 
 def append(directory: Path, kind: Kind, key: str, tags: tuple[str, ...] = ()) -> None:

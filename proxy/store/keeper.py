@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from kit import log
@@ -155,6 +156,10 @@ class Keeper:
         for kind, key, tags in journal.taken(self._directory):
             if kind == "used":
                 used.add(key)
+            elif kind == "group":
+                self._apply(index, events)
+                events = {}
+                self._remove(index, index.with_tag(key))
             else:
                 events[key] = tags if kind == "stored" else None
         self._apply(index, events)
@@ -278,10 +283,11 @@ class Keeper:
                 self._row.add(_INVALIDATIONS, shard)
         self._read_journal(index)
         rows = self._matching(index, purge)
-        for row in rows:
-            self._purge_one(row, soft=purge.soft)
-        if not purge.soft:
-            self._drop(index, rows)
+        if purge.soft:
+            for row in rows:
+                self._soften(row)
+        else:
+            self._remove(index, rows)
         return len(rows)
 
     def _matching(self, index: Index, purge: Purge) -> list[Row]:
@@ -290,18 +296,20 @@ class Keeper:
             return [row] if row else []
         return index.with_tag(purge.what) if purge.by == "tag" else index.with_prefix(purge.what)
 
-    def _purge_one(self, row: Row, *, soft: bool) -> None:
-        """Workers that looked between the first counting and now must look again."""
+    def _remove(self, index: Index, rows: list[Row]) -> None:
+        """Remove files; workers that looked since the counters moved must look again."""
+        for row in rows:
+            size = disk.remove(self._directory, row.key, partial(self._changed, row))
+            self._row.add(_DISK, amount=-size)
+        self._drop(index, rows)
 
-        def changed() -> None:
-            self._row.add(_INVALIDATIONS, shard_of(row.key))
+    def _soften(self, row: Row) -> None:
+        with disk.locked(self._directory):
+            soften(self._directory, row.key, self._clock.wall())
+            self._changed(row)
 
-        if soft:
-            with disk.locked(self._directory):
-                soften(self._directory, row.key, self._clock.wall())
-                changed()
-        else:
-            self._row.add(_DISK, amount=-disk.remove(self._directory, row.key, changed))
+    def _changed(self, row: Row) -> None:
+        self._row.add(_INVALIDATIONS, shard_of(row.key))
 
 
 _IDLE = _Task(Purge("key", ""), Future())

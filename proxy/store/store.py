@@ -3,7 +3,7 @@
 import asyncio
 import zlib
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -221,6 +221,19 @@ class Store:
         except OSError as error:
             removed()
             self.disk_error("remove", error)
+
+    async def invalidate_groups(self, groups: Iterable[str]) -> None:
+        """Remove every answer that carries one of these tags, and was published until now (RFC 9875 3). The keeper does
+        it as soon as it looks, within a tenth of a second."""
+
+        def changed() -> None:
+            for shard in SHARDS:
+                self._row.add("headrace_invalidations_total", shard)
+
+        try:
+            await self.blocking(disk.note_groups, self.directory, tuple(groups), changed)
+        except OSError as error:
+            self.disk_error("note", error)
 
     def epoch(self, key: str) -> int:
         """How many invalidations this node has seen, of `key` or of others that share its counter."""

@@ -188,6 +188,26 @@ async def test_a_purge_reaches_every_worker_of_the_node(tmp_path: Path, board: B
         assert len(origin.calls) == 2
 
 
+async def test_an_origin_invalidates_groups_with_an_unsafe_answer(tmp_path: Path, board: Board) -> None:
+    """RFC 9875 3: Cache-Group-Invalidation."""
+
+    async def script(call: Call) -> None:
+        if call.method == "POST":
+            await call.answer(Cache_Group_Invalidation='"red"')
+        else:
+            group = "red" if call.target.startswith("/red") else "blue"
+            await call.answer(SMALL, Cache_Control=DAY, Cache_Groups=f'"{group}"')
+
+    async with upstream(script) as origin:
+        with keeping(tmp_path, board):
+            async with node(tmp_path, origin.url, board=board) as edge:
+                await _fill(edge, "/red1", "/red2", "/blue")
+                assert (await edge.get("/change", "POST", b"x")).status == 200
+                await until(lambda: len(edge.files()) == 1, "the keeper removes the group")
+                assert "fwd=uri-miss" in (await edge.get("/red1")).cache
+                assert "; hit" in (await edge.get("/blue")).cache
+
+
 @pytest.mark.parametrize("by", ["key", "prefix", "tag"])
 @pytest.mark.parametrize("body", [SMALL, BIG], ids=["memory", "disk"])
 async def test_a_fill_begun_before_a_purge_brings_nothing_back(
