@@ -20,13 +20,19 @@ _NEVER = -1
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What is stored for a request. `others`: only variants for other requests are. `flight`: whom it may wait with.
-    `request`: the selecting fields are among these; () where nothing varies."""
+    """What is stored for a request. `others`: only variants for other requests are. `names` select among the variants,
+    and are among the fields of `request`; both are () where nothing varies."""
 
+    key: str
     stored: Stored | None
-    others: bool
-    flight: str
+    others: bool = False
+    names: Names = ()
     request: Fields = ()
+
+    @property
+    def flight(self) -> str:
+        """Requests of the same flight may wait for one another."""
+        return rules.flight_key(self.key, self.names, self.request)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +55,16 @@ class Shelf:
         what upstream does not see selects nothing."""
         under = await self._store.lookup(key, self._clock.wall())
         if under is None:
-            return Found(None, False, key)
+            return Found(key, None)
         variants = rules.from_meta(under.meta)
         if variants is None:
-            return Found(under, False, key, asked() if under.meta.vary else ())
+            return Found(key, under, request=asked() if under.meta.vary else ())
         request = asked()
         stored = await self._variant(key, variants, request)
         if stored is None and under.entry.layout is not None:
             variants, stored = await self._again(key, variants, request)
         names = variants.sets[0] if variants.sets else ()
-        return Found(stored, stored is None, rules.flight_key(key, names, request), request)
+        return Found(key, stored, stored is None, names, request)
 
     async def _variant(self, key: str, variants: Variants, request: Fields) -> Stored | None:
         for names in variants.sets:

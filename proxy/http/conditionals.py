@@ -13,8 +13,8 @@ class Validators:
 
     etag: str | None
     last_modified: str | None
-    date_is_strong: bool = True
-    """Whether Last-Modified is a strong validator: an origin knows, a cache reads it off Date (RFC 9110 8.8.2.2)."""
+    date: str | None = None
+    """The Date that a cache stored it with; None for an origin's own, whose Last-Modified is strong by its word."""
 
 
 class Verdict(Enum):
@@ -49,14 +49,7 @@ def range_applies(request: Fields, validators: Validators) -> bool:
         return combined(request, "If-Range") is None
     if value.startswith(('"', "W/")):
         return strong_match(value, validators.etag)
-    return validators.date_is_strong and dates.parse(value) is not None and value == validators.last_modified
-
-
-def date_is_strong(fields: Fields) -> bool:
-    """Whether what was stored with these fields was last changed a second or more before it was sent: it can then not
-    have changed again under the same Last-Modified (RFC 9110 8.8.2.2)."""
-    changed, sent = dates.parse(single(fields, "Last-Modified")), dates.parse(single(fields, "Date"))
-    return changed is not None and sent is not None and sent - changed >= 1
+    return dates.parse(value) is not None and value == validators.last_modified and _date_is_strong(validators)
 
 
 def strong_match(one: str | None, other: str | None) -> bool:
@@ -82,3 +75,12 @@ def _modified_after(validators: Validators, since: str | None) -> bool | None:
     if then is None or changed is None:
         return None
     return changed > then
+
+
+def _date_is_strong(validators: Validators) -> bool:
+    """Whether what a cache stored was last changed a second or more before it was sent: it can then not have changed
+    again under the same Last-Modified (RFC 9110 8.8.2.2)."""
+    if validators.date is None:
+        return True
+    changed, sent = dates.parse(validators.last_modified), dates.parse(validators.date)
+    return changed is not None and sent is not None and sent - changed >= 1

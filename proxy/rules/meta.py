@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from proxy.http import dates
-from proxy.http.conditionals import Validators, date_is_strong
+from proxy.http.conditionals import Validators
 from proxy.http.fields import Fields, single, values, without
 from proxy.rules.selecting import names_of, selected
 
@@ -24,7 +24,7 @@ class Meta:
     def validators(self) -> Validators:
         """Its ETag and Last-Modified."""
         changed = single(self.fields, "Last-Modified")
-        return Validators(single(self.fields, "ETag"), changed, date_is_strong(self.fields))
+        return Validators(single(self.fields, "ETag"), changed, single(self.fields, "Date") or "")
 
     def freshened(self, fields: Fields, request_time: float, response_time: float) -> "Meta":
         """After a 304: its fields replace ours of the same name (RFC 9111 3.2, 4.3.4). `vary` stays: whether the answer

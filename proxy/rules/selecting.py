@@ -4,6 +4,8 @@ Two requests get the same form only where every answer fit for one is fit for th
 matches only where it is absent, so it has a form of its own.
 """
 
+from functools import lru_cache
+
 from proxy.http.fields import Fields, members, values
 
 Names = tuple[str, ...]
@@ -37,6 +39,7 @@ def _form(name: str, found: list[str]) -> str:
     return ",".join(" ".join(value.split()) for value in found)
 
 
+@lru_cache(4096)
 def _codings(value: str) -> str:
     """The acceptable codings, sorted, without their weights: weights say what is liked, not what is acceptable. What is
     refused (RFC 9110 12.5.3) is kept where that tells more than leaving it out: identity, and anything beside `*`."""
