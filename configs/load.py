@@ -111,7 +111,7 @@ class _Origins:
     def place(self, path: tuple[str | int, ...]) -> str:
         """`flag --x`, `environment HEADRACE_…`, `file:line` or `settings`."""
         if _holds(self._flags, path):
-            return "flag --" + "-".join(str(p) for p in path).replace("_", "-")
+            return f"flag --{str(path[-1]).replace('_', '-')}"
         if _holds(self._overrides, path):
             return f"environment {self._prefix}{'__'.join(str(p) for p in path).upper()}"
         if self._file is None:
@@ -159,7 +159,7 @@ def _explain(model: type[BaseModel], error: ErrorDetails, origins: _Origins) -> 
         return f"{place}: unknown setting `{name}`; {hint}"
     if error["type"] == "missing":
         return f"{place}: `{name}` is missing"
-    return f"{place}: `{name}`: {error['msg']} (given: {error['input']!r})"
+    return f"{place}: `{name}`: {error['msg'].removeprefix('Value error, ')} (given: {error['input']!r})"
 
 
 def _siblings(model: type[BaseModel], path: tuple[str | int, ...]) -> list[str]:
