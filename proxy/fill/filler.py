@@ -92,7 +92,7 @@ class Filler:
     def refresh(self, question: Question, stored: Stored, why: Revalidate) -> None:
         """Revalidate behind the viewer's back, unless somebody does already or upstream failed just now."""
         if self._flight_of(question) is None and question.key not in self._failing:
-            flight = self._begin(question, stored, why)
+            flight = self._begin(replace(question, hints=None), stored, why)
             flight.outcome.add_done_callback(_close_unshared)
 
     async def lookup(self, key: str, asked: Callable[[], Fields]) -> Found:
@@ -147,7 +147,9 @@ class Filler:
 
     async def _alone(self, question: Question) -> NotShared:
         self._row.add("headrace_upstream_requests_total")
-        response = await self._client.send("GET", question.target, question.fields, key=question.key)
+        response = await self._client.send(
+            "GET", question.target, question.fields, key=question.key, hints=question.hints
+        )
         return NotShared(response, "alone")
 
     async def _fly(self, flight: Flight, stored: Stored | None, why: Revalidate | None) -> None:
@@ -210,7 +212,9 @@ class Filler:
     async def _ask(self, question: Question, conditions: Fields) -> "_Arrival":
         self._row.add("headrace_upstream_requests_total")
         sent = self._clock.wall()
-        response = await self._client.send("GET", question.target, question.fields + conditions, key=question.key)
+        response = await self._client.send(
+            "GET", question.target, question.fields + conditions, key=question.key, hints=question.hints
+        )
         return _Arrival(response, sent, self._clock.wall())
 
     async def _freshen(self, flight: Flight, stored: Stored, arrival: "_Arrival") -> Ending | None:

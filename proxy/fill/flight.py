@@ -10,6 +10,7 @@ from proxy.rules.storing import NotStored
 from proxy.store.bodies import Body
 from proxy.store.store import Stored
 from proxy.upstream.client import Response
+from proxy.upstream.interim import Listener
 
 
 class Ending(StrEnum):
@@ -73,12 +74,14 @@ Outcome = Shared | Revalidated | StaleOnError | NotShared
 @dataclass(frozen=True, slots=True)
 class Question:
     """What is asked upstream. `fields` are end-to-end, without conditions and ranges. `flight` is the same for requests
-    that may wait for one another: the key, where Vary is not known to tell them apart."""
+    that may wait for one another: the key, where Vary is not known to tell them apart. `hints` is told of interim
+    answers (RFC 8297): they are for who began the flight, the others have its answer the sooner."""
 
     key: str
     target: str
     fields: Fields
     flight: str
+    hints: Listener | None = None
 
 
 class Flight:

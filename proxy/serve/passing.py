@@ -19,6 +19,7 @@ from proxy.serve.tier import Passage, Tier
 from proxy.serve.wire import Answer, Sent
 from proxy.store.store import Store
 from proxy.upstream.client import Client, Response
+from proxy.upstream.interim import Listener
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -51,7 +52,7 @@ class Passer:
             return await self._answer_here(exchange, answer)
         upload = self._upload(exchange)
         fields = loop.forwarded_once(self._onward.fields(exchange), left)
-        response = await self._send(exchange.method, passage.target, fields, key, upload)
+        response = await self._send(exchange.method, passage.target, fields, key, upload, answer.hint)
         if exchange.method not in _SAFE and response.status < 400:
             try:
                 await self._invalidate(exchange, key, passage.target, response.fields)
@@ -81,11 +82,15 @@ class Passer:
         if groups and isinstance(self._store, InvalidatesGroups):
             await self._store.invalidate_groups(groups)
 
-    async def _send(self, method: str, target: str, fields: Fields, key: str, upload: "_Upload | None") -> Response:
+    async def _send(
+        self, method: str, target: str, fields: Fields, key: str, upload: "_Upload | None", hints: Listener
+    ) -> Response:
         if upload is None:
-            return await self._client.send(method, target, fields, key=key)
+            return await self._client.send(method, target, fields, key=key, hints=hints)
         try:
-            return await self._client.send(method, target, fields, key=key, body=upload.pieces(), length=upload.length)
+            return await self._client.send(
+                method, target, fields, key=key, body=upload.pieces(), length=upload.length, hints=hints
+            )
         except UpstreamFailed as error:
             raise upload.failure or error from None
 

@@ -126,11 +126,11 @@ class Pipeline:
             case StaleWhileRevalidate(_, ttl, refresh):
                 assert stored is not None
                 exchange.handling = Handling.STALE
-                self._filler.refresh(self._question(exchange, passage, key, found), stored, refresh)
+                self._filler.refresh(self._question(exchange, answer, passage, key, found), stored, refresh)
                 return await self._hit(exchange, answer, stored, cache_status.hit(self._name, ttl))
             case Revalidate():
                 return await self._fill(
-                    exchange, answer, self._question(exchange, passage, key, found), stored, decision
+                    exchange, answer, self._question(exchange, answer, passage, key, found), stored, decision
                 )
             case Miss(vary):
                 if exchange.method == "HEAD":  # a head alone is not worth fetching a body for
@@ -138,7 +138,9 @@ class Pipeline:
                     return await self._passer.pass_on(exchange, answer, passage, key, why)
                 if self._filler.passes(key):
                     return await self._passer.pass_on(exchange, answer, passage, key, Forward.BYPASS)
-                return await self._fill(exchange, answer, self._question(exchange, passage, key, found), None, decision)
+                return await self._fill(
+                    exchange, answer, self._question(exchange, answer, passage, key, found), None, decision
+                )
             case _:
                 assert_never(decision)
 
@@ -192,8 +194,8 @@ class Pipeline:
             self._store.forget(meta.key)
             raise UpstreamFailed("the cache's disk failed during a read") from None
 
-    def _question(self, exchange: Exchange, passage: Passage, key: str, found: Found) -> Question:
-        return Question(key, strip_cmcd(passage.target), self._asked(exchange), found.flight)
+    def _question(self, exchange: Exchange, answer: Answer, passage: Passage, key: str, found: Found) -> Question:
+        return Question(key, strip_cmcd(passage.target), self._asked(exchange), found.flight, answer.hint)
 
     def _asked(self, exchange: Exchange) -> Fields:
         """The fields that a fill sends: what all viewers who wait for it have in common, but for the selecting ones."""

@@ -56,6 +56,15 @@ class Answer:
         """The end of the connection is the end of the body."""
         self._closing = not exchange.request.keep_alive
 
+    def hint(self, status: int, fields: Fields) -> None:
+        """Pass on an interim answer (RFC 9110 15.2), unless the final one has begun or the viewer speaks HTTP/1.0."""
+        request = self._exchange.request
+        transport = request.transport
+        if self._exchange.head_sent or request.version < (1, 1) or transport is None or transport.is_closing():
+            return
+        lines = [f"HTTP/1.1 {status} {_REASONS.get(status, '')}", *(f"{name}: {value}" for name, value in fields)]
+        transport.write(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace"))
+
     async def begin(self, status: int, fields: Fields, length: int | None, *, close: bool = False) -> None:
         """Write the head. `length` None: the body's end is not known yet (chunked, or until close for HTTP/1.0)."""
         exchange = self._exchange

@@ -22,6 +22,7 @@ from proxy.http.fields import Fields, combined, end_to_end, members, single, wit
 from proxy.upstream import failures
 from proxy.upstream.chooser import Attempt, Chooser
 from proxy.upstream.failures import Away, CannotConnect, Disconnected
+from proxy.upstream.interim import Listener, Overhearing, listening
 
 Sign = Callable[[str, str], Fields]
 """(method, target) -> fields that prove to the next tier who asks."""
@@ -141,6 +142,7 @@ class Client:
             read_bufsize=_READ,
             max_line_size=16_384,
             max_field_size=16_384,
+            response_class=Overhearing,
         )
         return self
 
@@ -159,12 +161,13 @@ class Client:
         key: str,
         body: AsyncIterator[bytes] | None = None,
         length: int | None = None,
+        hints: Listener | None = None,
     ) -> Response:
         """The head of the answer to one request, from the server that `key` ranks first of those that are well.
 
         A server that cannot be connected to is passed over, and one whose connection goes before an answer when the
         request may be repeated (RFC 9110 9.2.2) and the budget of retries allows it. UpstreamFailed when none is left.
-        `length` is the request body's, None for chunked.
+        `length` is the request body's, None for chunked. `hints` is told of interim answers.
         """
         repeatable = method in _SAFE and body is None
         failure: UpstreamFailed = Away("no upstream may be asked now")
@@ -173,7 +176,8 @@ class Client:
             if attempt is None:
                 continue
             try:
-                return await self._attempt(attempt, server.base, method, target, fields, body, length)
+                with listening(hints):
+                    return await self._attempt(attempt, server.base, method, target, fields, body, length)
             except CannotConnect as error:
                 failure = error
             except Disconnected as error:
