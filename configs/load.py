@@ -110,6 +110,8 @@ class _Origins:
 
     def place(self, path: tuple[str | int, ...]) -> str:
         """`flag --x`, `environment HEADRACE_…`, `file:line` or `settings`."""
+        if not path:  # what no single field can say
+            return str(self._file) if self._file else "settings"
         if _holds(self._flags, path):
             return f"flag --{str(path[-1]).replace('_', '-')}"
         if _holds(self._overrides, path):

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from playwright.async_api import async_playwright
 
 from configs.load import load
 from configs.schema.control import ControlSettings
@@ -25,17 +24,9 @@ from kit.clock import SystemClock
 from kit.errors import SettingsError
 from kit.service import listening
 from tests.control.support import NOW, node, report, until
+from tests.support.browser import chromium
 
 TOKEN = "operators-token-of-this-test"
-CHROMIUM = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 @pytest.fixture
@@ -159,9 +150,8 @@ async def test_the_page_shows_nodes_live_by_keyboard_narrow_and_dark(parts, tmp_
     shots = Path(os.environ.get("HEADRACE_SHOTS", tmp_path))
     async with (
         listening(admin_app(parts, Access(TOKEN)), "127.0.0.1", 0, drain_s=1) as url,
-        async_playwright() as playwright,
+        chromium() as browser,
     ):
-        browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM)
         page = await browser.new_page(viewport={"width": 1000, "height": 600})
         asked, mistakes = [], []
         page.on("request", lambda request: asked.append(request.url))
@@ -182,7 +172,6 @@ async def test_the_page_shows_nodes_live_by_keyboard_narrow_and_dark(parts, tmp_
         assert await page.evaluate("document.documentElement.scrollWidth") <= 360
         await page.keyboard.press("Tab")
         assert await page.evaluate("document.activeElement.className") == "scroll"
-        await browser.close()
     assert mistakes == []
     assert all(each.startswith((url, "data:")) for each in asked)
 

@@ -8,13 +8,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.installation import ROOT, fetch, until
+from tests.support.site import Quiet, serving
 
 pytestmark = pytest.mark.processes
 
@@ -24,7 +24,7 @@ def _body(target: str) -> bytes:
     return random.Random(target).randbytes(1_000 + len(target) * 9_000)
 
 
-class _Origin(BaseHTTPRequestHandler):
+class _Origin(Quiet):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
@@ -36,19 +36,11 @@ class _Origin(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, format: str, *args: object) -> None:
-        """Nothing."""
-
 
 @pytest.fixture
 def origin() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Origin)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving(_Origin) as url:
+        yield url
 
 
 class Edge:

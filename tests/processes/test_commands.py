@@ -4,10 +4,9 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from typer.testing import CliRunner
 
 from headrace.main import app
 from tests.support.installation import ROOT, fetch, until
+from tests.support.site import Quiet, serving
 
 pytestmark = pytest.mark.processes
 
@@ -24,9 +24,8 @@ def headrace(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=ROOT, check=False)
 
 
-class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
-        """Nothing."""
+class _Files(Quiet, SimpleHTTPRequestHandler):
+    """Files of a directory."""
 
 
 @pytest.fixture
@@ -36,14 +35,8 @@ def site(tmp_path: Path) -> Iterator[str]:
     film = tmp_path / "site" / "content" / "film" / "seg.m4s"
     film.write_bytes(os.urandom(400_000))
     os.utime(film, (1_600_000_000, 1_600_000_000))  # old enough to be fresh for a while by heuristic
-    handler = partial(_Quiet, directory=str(tmp_path / "site"))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving(partial(_Files, directory=str(tmp_path / "site"))) as url:
+        yield url
 
 
 def _edge(tmp_path: Path, origin: str, *more: str) -> tuple[subprocess.Popen[bytes], str]:
