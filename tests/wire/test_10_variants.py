@@ -207,3 +207,25 @@ async def test_more_variants_than_slots_replace_one_another(tmp_path: Path) -> N
             assert (await edge.get("/a", Accept_Language=f"l{number}")).body == f"l{number}".encode()
         await until(lambda: edge.count("fills_total", "filled") == 300)
         assert 100 < len(edge.files()) <= 257
+
+
+async def test_a_worker_learns_of_fields_that_another_found_to_select(tmp_path: Path) -> None:
+    """The list that it remembers is older than the one on disk: it looks again before it asks upstream."""
+    board = Board(families(OpenTier.reasons), 3)
+    script = in_turn(
+        says(b"by language", Cache_Control=DAY, Vary="Accept-Language"),
+        says(b"by coding", Cache_Control=DAY, Vary="Accept-Encoding"),
+    )
+    async with (
+        upstream(script) as origin,
+        node(tmp_path, origin.url, board=board) as one,
+        node(tmp_path, origin.url, board=board, number=1) as two,
+    ):
+        for edge in (one, two):
+            assert (await edge.get("/a", Accept_Language="de", Accept_Encoding="br")).body == b"by language"
+            await _filled(one, 1)
+        assert (await one.get("/a", Accept_Language="sv", Accept_Encoding="gzip")).body == b"by coding"
+        await _filled(one, 2)
+        assert "; hit" in (await two.get("/a", Accept_Language="fi", Accept_Encoding="gzip")).cache
+        assert len(origin.calls) == 2
+    board.close()
