@@ -52,11 +52,11 @@ def ls(
     index.close()
     if as_json:
         for row in shown:
-            print(json.dumps({name: getattr(row, name) for name in ("key", "size", "age", "left", "tags")}))
+            print(json.dumps({name: getattr(row, name) for name in ("key", "variant", "size", "age", "left", "tags")}))
         return
-    table = Table("key", "size", "age s", "fresh for s", "tags")
+    table = Table("key", "variant", "size", "age s", "fresh for s", "tags")
     for row in shown:
-        table.add_row(row.key, f"{row.size:,}", f"{row.age:.0f}", f"{row.left:.0f}", " ".join(row.tags))
+        table.add_row(row.key, row.variant, f"{row.size:,}", f"{row.age:.0f}", f"{row.left:.0f}", " ".join(row.tags))
     Console().print(table)
 
 

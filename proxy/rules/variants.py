@@ -19,6 +19,8 @@ SLOTS = 256
 """Variants of one key at most."""
 MOST_SETS = 4
 """Sets of selecting fields that a list remembers, the latest first: an origin may name others for other answers."""
+MARK = "\n"
+"""Stands between a key and what tells its variants apart; no target can hold it."""
 _LIST = 0
 """The status of a list, which no answer has."""
 
@@ -51,12 +53,12 @@ def from_meta(meta: Meta) -> Variants | None:
 
 def slot_key(key: str, variants: Variants, names: Names, request: Fields) -> str:
     """What the variant that `names` select for `request` is stored under."""
-    return f"{key}\n{variants.generation}{_hash(names, request)[0]:02x}"
+    return f"{key}{MARK}{variants.generation}{_hash(names, request)[0]:02x}"
 
 
 def flight_key(key: str, names: Names, request: Fields) -> str:
     """Requests that `names` do not tell apart; they may wait for one another."""
-    return f"{key}\n{_hash(names, request).hex()}" if names else key
+    return f"{key}{MARK}{_hash(names, request).hex()}" if names else key
 
 
 def _hash(names: Names, request: Fields) -> bytes:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import lmdb
 
+from proxy.rules import variants
 from proxy.rules.freshness import age, freshness
 from proxy.store import disk, journal
 from proxy.store.directory import scan
@@ -23,9 +24,11 @@ class NoStore(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One object. Seconds; `left` is what is left of its freshness, negative when stale."""
+    """One object. Seconds; `left` is what is left of its freshness, negative when stale. `variant` is "" where a key has
+    but one answer."""
 
     key: str
+    variant: str
     size: int
     age: float
     left: float
@@ -70,8 +73,10 @@ def objects(directory: Path, index: Index, now: float) -> Iterator[Listed]:
             meta = disk.read_meta(disk.path_of_name(directory, row.name))
         except (OSError, Foreign):
             continue
-        old = age(meta, now)
-        yield Listed(row.key, row.size, old, freshness(meta).lifetime - old, row.tags)
+        if variants.from_meta(meta) is not None:
+            continue  # only a list of what selects the variants
+        old, (key, _, variant) = age(meta, now), row.key.partition(variants.MARK)
+        yield Listed(key, variant, row.size, old, freshness(meta).lifetime - old, row.tags)
 
 
 def totals(directory: Path, index: Index) -> Totals:

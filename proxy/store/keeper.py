@@ -17,6 +17,7 @@ from pathlib import Path
 from kit import log
 from kit.clock import Clock
 from kit.metrics import Board
+from proxy.rules.variants import MARK as VARIANT
 from proxy.store import disk, journal
 from proxy.store.directory import readable, remove_orphans, scan
 from proxy.store.evict import NONE, Evictor
@@ -293,7 +294,7 @@ class Keeper:
     def _matching(self, index: Index, purge: Purge) -> list[Row]:
         if purge.by == "key":
             row = index.get(disk.name_of(purge.what))
-            return [row] if row else []
+            return [*([row] if row else []), *index.with_prefix(purge.what + VARIANT)]
         return index.with_tag(purge.what) if purge.by == "tag" else index.with_prefix(purge.what)
 
     def _remove(self, index: Index, rows: list[Row]) -> None:

@@ -11,6 +11,7 @@ from typing import TypeVar
 from kit import log
 from kit.metrics import Family, Row
 from proxy.rules.meta import Meta
+from proxy.rules.variants import MARK as VARIANT
 from proxy.store import disk
 from proxy.store.bodies import FileBody, MemoryBody
 from proxy.store.descriptors import Descriptors, Lease
@@ -48,8 +49,8 @@ METRICS = (
 
 
 def shard_of(key: str) -> str:
-    """Which counter of invalidations a key shares; the same in every worker."""
-    return SHARDS[zlib.crc32(key.encode("utf-8", "surrogateescape")) % len(SHARDS)]
+    """Which counter of invalidations a key shares, with its variants; the same in every worker."""
+    return SHARDS[zlib.crc32(key.partition(VARIANT)[0].encode("utf-8", "surrogateescape")) % len(SHARDS)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,7 @@ async def test_a_directory_that_is_gone_is_no_fault_towards_viewers(tmp_path: Pa
         assert (await edge.get("/before")).body == body
         for _ in range(2):
             assert (await edge.get("/a")).body == body
-        assert edge.count("store_errors_total") > 0
+        await until(lambda: edge.count("store_errors_total") > 0, "the error is counted")
 
 
 async def test_a_disk_that_refuses_to_write_serves_on(tmp_path: Path) -> None:

@@ -174,6 +174,27 @@ async def test_a_hard_purge_hits_what_it_names_and_nothing_else(
                     assert ("; hit" in (await edge.get(target)).cache) is (target not in hit), target
 
 
+@pytest.mark.parametrize("soft", [False, True], ids=["hard", "soft"])
+async def test_a_purge_of_a_url_takes_all_its_variants(tmp_path: Path, board: Board, soft: bool) -> None:
+    """RFC 9111 4.1: what was negotiated is as old as the rest."""
+
+    async def script(call: Call) -> None:
+        await call.answer((call.field("Accept-Language") or "").encode(), Cache_Control=DAY, Vary="Accept-Language")
+
+    async with upstream(script) as origin:
+        with keeping(tmp_path, board) as keeper:
+            async with node(tmp_path, origin.url, board=board) as edge:
+                for language in ("en", "de"):
+                    assert (await edge.get("/a", Accept_Language=language)).body == language.encode()
+                await edge.ended("filled", 2)
+                assert "; hit" in (await edge.get("/a", Accept_Language="de")).cache
+                await _purge(keeper, Purge("key", _key(origin, "/a"), soft=soft))
+                for language in ("en", "de"):
+                    answer = await edge.get("/a", Accept_Language=language)
+                    assert "fwd=" in answer.cache
+                    assert answer.body == language.encode()
+
+
 async def test_a_purge_reaches_every_worker_of_the_node(tmp_path: Path, board: Board) -> None:
     async with contextlib.AsyncExitStack() as stack:
         origin, one, keeper, clock = await stack.enter_async_context(kept(tmp_path, board, Surrogate_Key="red blue"))
