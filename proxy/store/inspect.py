@@ -24,8 +24,7 @@ class NoStore(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One object. Seconds; `left` is what is left of its freshness, negative when stale. `variant` is "" where a key has
-    but one answer."""
+    """One object. Seconds; `left` is what is left of its freshness, negative when stale; `variant` may be empty."""
 
     key: str
     variant: str
