@@ -9,6 +9,7 @@ class OpenTier:
     """Admits all; adds nothing. See proxy.serve.tier.Tier."""
 
     answer_fields: Fields = ()
+    grace = True
     reasons: tuple[str, ...] = ()
 
     def logged(self, target: str) -> str:

@@ -31,6 +31,7 @@ class TokenTier:
     """Admits bearers of a genuine token for the path. See proxy.serve.tier.Tier."""
 
     answer_fields: Fields = CORS
+    grace = True
     reasons: tuple[str, ...] = tuple(Reason)
 
     def __init__(self, verifier: Verifier) -> None:

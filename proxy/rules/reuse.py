@@ -44,9 +44,13 @@ class Miss:
 Decision = Fresh | StaleWhileRevalidate | Revalidate | Miss
 
 
-def decide(stored: Meta | None, request: Fields, now: float) -> Decision:
+def decide(stored: Meta | None, request: Fields, now: float, *, grace: bool = True) -> Decision:
     """RFC 9111 4, for GET and HEAD. Request directives are advisory (5.2.1) and not honoured: a viewer must not be able
-    to send a shared cache to its origin at will."""
+    to send a shared cache to its origin at will.
+
+    Without `grace` nothing stale serves while it is refreshed: towards another cache, whose own grace begins when ours
+    would end, it would hand on what is over already.
+    """
     if stored is None:
         return Miss(vary=False)
     if not matches(stored, request):
@@ -57,7 +61,7 @@ def decide(stored: Meta | None, request: Fields, now: float) -> Decision:
     if left > 0:
         return Fresh(current, left)
     revalidate = Revalidate(_conditions(stored), -left < known.if_error, current, left)
-    if -left < known.while_revalidate:
+    if grace and -left < known.while_revalidate:
         return StaleWhileRevalidate(current, left, revalidate)
     return revalidate
 

@@ -113,7 +113,9 @@ class Pipeline:
         """Decide, and act on the decision."""
         stored = found.stored
         meta = stored.meta if stored else None
-        decision = Miss(vary=True) if found.others else decide(meta, found.request, self._clock.wall())
+        decision = (
+            Miss(vary=True) if found.others else decide(meta, found.request, self._clock.wall(), grace=self._tier.grace)
+        )
         if isinstance(decision, Miss | Revalidate) and _only_if_cached(exchange.fields):
             raise NotCached("only-if-cached, and not stored")
         if came_back and not isinstance(decision, Fresh):

@@ -30,6 +30,9 @@ class Tier(Protocol):
     answer_fields: Fields
     """Fields that every answer carries (CORS)."""
 
+    grace: bool
+    """Whether a stale answer may serve while it is refreshed (RFC 5861 3): to viewers yes, to another cache no."""
+
     reasons: tuple[str, ...]
     """The closed set of words for why a request was refused."""
 

@@ -15,6 +15,7 @@ class ShieldTier:
     """Admits edges that sign their requests. See proxy.serve.tier.Tier."""
 
     answer_fields: Fields = ()
+    grace = False
     reasons: tuple[str, ...] = (_REASON,)
 
     def __init__(self, credential: Credential) -> None:

@@ -58,11 +58,14 @@ def test_doctor_finds_all_bytes_equal_and_the_second_run_stays_at_the_edge(runni
     first = running.doctor()
     assert first["ok"]
     assert first["files"] > 20
-    before = _delivered(running)
-    second = running.doctor()
-    assert second["edge"] == first["edge"]
-    assert second["edgeHits"] == second["files"] == first["files"]
-    assert _delivered(running) == before
+    for last in (False, True):  # a master playlist may just then have passed its 60 s (D-08): once, not twice in a row
+        before = _delivered(running)
+        second = running.doctor()
+        assert second["edge"] == first["edge"]
+        assert second["files"] == first["files"]
+        if second["edgeHits"] == second["files"] and _delivered(running) == before:
+            return
+        assert not last, (second, _delivered(running) - before)
 
 
 def test_fifty_clients_on_one_cold_segment_are_one_request_at_origin(running: Installation) -> None:

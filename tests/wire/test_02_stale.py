@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from edge.admit.open import OpenTier
 from kit.clock import ManualClock
 from tests.support.nodes import node
 from tests.support.upstream import Call, in_turn, says, upstream
@@ -34,6 +35,29 @@ async def test_a_304_freshens_and_is_remembered_on_disk(tmp_path: Path, clock: M
             got = await again.get("/a")
             assert (got.body, got.field("X-Note"), "; hit" in got.cache) == (body, "new", True)
         assert len(origin.calls) == 2
+
+
+async def test_a_parent_tier_hands_on_nothing_stale_while_it_revalidates(tmp_path: Path, clock: ManualClock) -> None:
+    """RFC 5861 3 holds once on the way: an edge that refreshes behind its viewers must get what is fresh."""
+
+    class Parent(OpenTier):
+        grace = False
+
+    control = "max-age=60, stale-while-revalidate=60"
+    script = in_turn(says(b"old", Cache_Control=control), says(b"new", Cache_Control=control))
+    async with (
+        upstream(script) as origin,
+        node(tmp_path / "shield", origin.url, clock=clock, tier=Parent(), name="shield") as shield,
+        node(tmp_path / "edge", f"http://127.0.0.1:{shield.port}", clock=clock) as edge,
+    ):
+        assert (await edge.get("/a")).body == b"old"
+        await edge.ended("filled")
+        clock.advance(110)
+        assert (await edge.get("/a")).body == b"old"
+        await edge.ended("filled", 2)
+        clock.advance(20)
+        got = await edge.get("/a")
+        assert (got.body, got.cache) == (b"new", "edge; hit; ttl=40")
 
 
 async def test_a_304_that_forbids_sharing_takes_the_answer_out(tmp_path: Path, clock: ManualClock) -> None:
