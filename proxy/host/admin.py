@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import lmdb
 from aiohttp import web
 
 from kit.errors import BadRequest, HeadraceError, Overloaded, Refused, SettingsError
@@ -81,6 +82,8 @@ class Purging:
                 return asdict(purged)
         except TimeoutError:
             raise Overloaded(f"the purge was not done within {PURGE_S:.0f} s; it goes on") from None
+        except (OSError, lmdb.Error) as error:
+            raise Overloaded(f"the cache's disk refused: {error}") from None
         except asyncio.CancelledError:
             if self._keeper.alive:
                 raise

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import lmdb
+
 from kit import log
 from kit.clock import Clock
 from kit.metrics import Board
@@ -33,6 +35,7 @@ HIGH, LOW = 0.90, 0.80
 LOOK_EVERY_S = 0.1
 _RECOUNT_EVERY_S = 60.0
 _BATCH = 1_000
+_REST_S = 0.2
 _NAME = 20
 _DISK = "headrace_store_disk_bytes"
 _INVALIDATIONS = "headrace_invalidations_total"
@@ -111,15 +114,24 @@ class Keeper:
             task = self._tasks.get(timeout=LOOK_EVERY_S)
         except queue.Empty:
             task = _IDLE
-        self._read_journal(index)
-        if task is None:
-            return False
-        if task is not _IDLE:
-            self._do(index, task)
-        self._make_room(index)
-        if time.monotonic() - self._recounted > _RECOUNT_EVERY_S:
-            self._recount()
-        return True
+        try:
+            self._read_journal(index)
+            if task is not None and task is not _IDLE:
+                self._do(index, task)
+            self._make_room(index)
+            if time.monotonic() - self._recounted > _RECOUNT_EVERY_S:
+                self._recount()
+        except (OSError, lmdb.Error) as error:
+            self._refused(error, task)
+        return task is not None
+
+    def _refused(self, error: Exception, task: _Task | None) -> None:
+        """The disk refused: what was asked fails, the journal stays, and we try again."""
+        self._row.add("headrace_store_errors_total")
+        log.get("keeper").warning("the disk refused", error=str(error))
+        if task is not None and task is not _IDLE and not task.result.done():
+            task.result.set_exception(error)
+        time.sleep(_REST_S)
 
     # what there is
 
@@ -245,9 +257,13 @@ class Keeper:
         excess = self._board.total(_DISK) - int(self._limit * LOW)
         while len(rows) < most and (excess > 0 or len(self._evictor) > self._slots):
             slot = self._evictor.victim()
-            row = index.get(self._name(slot)) if slot != NONE else None
-            if row is None:
+            if slot == NONE:
                 break
+            row = index.get(self._name(slot))
+            if row is None or row.slot != slot:  # a batch that the disk refused left it behind
+                self._take_slot(slot, bytes(_NAME))
+                self._free.append(slot)
+                continue
             rows.append(row)
             excess -= row.size
         return rows
@@ -268,11 +284,7 @@ class Keeper:
 
     def _do(self, index: Index, task: _Task) -> None:
         began = time.monotonic()
-        try:
-            count = self._purge(index, task.purge)
-        except OSError as error:
-            task.result.set_exception(error)
-            return
+        count = self._purge(index, task.purge)
         self._row.add("headrace_purges_total", "soft" if task.purge.soft else "hard")
         task.result.set_result(Purged(count, time.monotonic() - began))
 

@@ -302,3 +302,18 @@ async def test_a_new_life_knows_every_object_and_its_tags(tmp_path: Path, board:
             purged = await _purge(keeper, Purge("tag", "t"))
             assert purged.objects == (3 if how == "journal left" else 2)
         assert edge.files() == []
+
+
+async def test_a_disk_that_refuses_does_not_end_the_keeper(tmp_path: Path, board: Board) -> None:
+    async with kept(tmp_path, board, Surrogate_Key="t") as (_, edge, keeper, _clock):
+        await _fill(edge, "/a")
+        await _purge(keeper, Purge("tag", "nothing"))
+        (tmp_path / "journal.taken").mkdir()
+        with pytest.raises(OSError, match="directory"):
+            await _purge(keeper, Purge("tag", "t"))
+        assert keeper.alive
+        assert edge.count("store_errors_total") >= 1
+        (tmp_path / "journal.taken").rmdir()
+        await _fill(edge, "/b")
+        assert (await _purge(keeper, Purge("tag", "t"))).objects == 2
+        assert edge.files() == []
