@@ -158,6 +158,7 @@ async def test_the_page_shows_nodes_live_by_keyboard_narrow_and_dark(parts, tmp_
         page.on("pageerror", lambda error: mistakes.append(str(error)))
         page.on("console", lambda line: mistakes.append(line.text) if line.type == "error" else None)
         await page.goto(url)
+        await page.locator("#token:focus").wait_for()  # autofocus comes a moment after the page
         await page.keyboard.type(TOKEN)
         await page.keyboard.press("Enter")
         await page.wait_for_selector("#live:text('Live.')")
