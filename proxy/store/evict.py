@@ -13,7 +13,7 @@ Marks = bytearray | memoryview
 
 
 class Evictor(Protocol):
-    """An order over slots, small integers that come into use from 0 up."""
+    """An order over slots: small integers from 0, in any order."""
 
     def added(self, slot: int) -> None:
         """A new object took the slot."""
@@ -46,8 +46,8 @@ class _Order:
         self.count = 0
 
     def push(self, slot: int) -> None:
-        """Put a slot at the head; slots come into use from 0 up."""
-        if slot == len(self.newer):
+        """Put a slot at the head."""
+        while slot >= len(self.newer):
             self.newer.append(NONE)
             self.older.append(NONE)
         self.newer[slot], self.older[slot] = NONE, self.head
@@ -77,9 +77,11 @@ class Sieve:
     last came by, and evicts the first that was not."""
 
     def __init__(self, capacity: int, visited: Marks | None = None) -> None:
-        """`visited`: a byte a slot, shared with whoever serves hits; made here when not given."""
+        """`visited`: a byte a slot, shared with whoever serves hits; made here when not given. Slots beyond its end
+        share bytes with the first ones: a burst may take some until room is made."""
         self._order = _Order()
         self.visited: Marks = bytearray(capacity) if visited is None else visited
+        self._marks = len(self.visited)
         self._hand = NONE
 
     def __len__(self) -> int:
@@ -87,12 +89,12 @@ class Sieve:
 
     def added(self, slot: int) -> None:
         """See Evictor."""
-        self.visited[slot] = 0
+        self.visited[slot % self._marks] = 0
         self._order.push(slot)
 
     def used(self, slot: int) -> None:
         """See Evictor."""
-        self.visited[slot] = 1
+        self.visited[slot % self._marks] = 1
 
     def removed(self, slot: int) -> None:
         """See Evictor."""
@@ -102,10 +104,10 @@ class Sieve:
 
     def victim(self) -> int:
         """See Evictor. Amortised constant: a spared object costs one step, once a hit."""
-        order, visited = self._order, self.visited
+        order, visited, marks = self._order, self.visited, self._marks
         slot = self._hand if self._hand != NONE else order.tail
-        while slot != NONE and visited[slot]:
-            visited[slot] = 0
+        while slot != NONE and visited[slot % marks]:
+            visited[slot % marks] = 0
             slot = order.newer[slot]
             if slot == NONE:
                 slot = order.tail

@@ -130,7 +130,7 @@ class Store:
     async def _note_use(self, entry: Entry, now: float) -> None:
         """Let the order of eviction know of a hit: one byte for SIEVE, a line a minute for LRU."""
         if entry.slot and self._visited is not None:
-            self._visited[entry.slot - 1] = 1
+            self._visited[(entry.slot - 1) % len(self._visited)] = 1
         elif entry.layout is not None and now - entry.touched > (1.0 if self._visited is not None else _TOUCH_EVERY_S):
             entry.touched = now
             if self._visited is None:

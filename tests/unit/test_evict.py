@@ -1,6 +1,7 @@
 """Eviction order, against libCacheSim as the oracle (C++, independent of ours)."""
 
 import random
+from collections.abc import Callable
 
 import libcachesim
 import pytest
@@ -90,3 +91,16 @@ def test_sieve_spares_what_was_visited_by_anybody() -> None:
         sieve.added(slot)
     shared[0] = 1
     assert [sieve.victim() for _ in range(3)] == [1, 2, 0]
+
+
+@pytest.mark.parametrize("make", [lambda: Sieve(4), Lru], ids=["sieve", "lru"])
+def test_slots_may_come_in_any_order_and_beyond_the_marks(make: Callable[[], Evictor]) -> None:
+    """A new life adds objects in the order of their arrival, whose slots may have been used before; a burst may take
+    more slots than there are marks until room is made."""
+    evictor = make()
+    for slot in (5, 0, 9, 2):
+        evictor.added(slot)
+    evictor.used(0)
+    assert evictor.victim() == 5
+    assert {evictor.victim() for _ in range(3)} == {0, 9, 2}
+    assert evictor.victim() == NONE

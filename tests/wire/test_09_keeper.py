@@ -317,3 +317,32 @@ async def test_a_disk_that_refuses_does_not_end_the_keeper(tmp_path: Path, board
         await _fill(edge, "/b")
         assert (await _purge(keeper, Purge("tag", "t"))).objects == 2
         assert edge.files() == []
+
+
+async def test_a_new_life_after_evictions_that_reused_slots_goes_on(tmp_path: Path, board: Board) -> None:
+    """More objects at once than slots, then a restart: the order of arrival is not that of the slots."""
+    disk.prepare(tmp_path)
+    async with (
+        upstream(says(SMALL, Cache_Control=DAY, Surrogate_Key="t")) as origin,
+        node(tmp_path, origin.url, board=board, visited=bytearray(4)) as edge,
+    ):
+        await _fill(edge, *(f"/{number}" for number in range(9)))
+        for _ in range(2):
+            keeper = Keeper(tmp_path, 2**30, 4, Sieve(4), board, SystemClock())
+            keeper.start()
+            assert keeper.loaded.wait(10)
+            await _purge(keeper, Purge("tag", "nothing"))
+            await until(lambda: len(edge.files()) <= 4, "no more objects than slots")
+            await _fill(edge, "/x", "/y")
+            await _purge(keeper, Purge("tag", "nothing"))
+            assert keeper.alive
+            keeper.close()
+            for path in edge.files():
+                assert disk.read_slot(path) > 0
+            await _purge_all(edge, origin)
+
+
+async def _purge_all(edge: Node, origin: Upstream) -> None:
+    """Take /x and /y out, so that they are filled anew."""
+    for target in ("/x", "/y"):
+        await edge.get(target, "POST", b"")
