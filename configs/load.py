@@ -48,11 +48,6 @@ def load(
         raise SettingsError("\n".join(dict.fromkeys(lines))) from None
 
 
-def environment_value(name: str) -> str | None:
-    """One variable of the environment: for secrets that are never written to a file."""
-    return os.environ.get(name) or None
-
-
 def child_environment(**extra: str) -> dict[str, str]:
     """The environment for a process that we start: ours and `extra`."""
     return {**os.environ, **extra}

@@ -19,8 +19,6 @@ _PREFLIGHT: Fields = (
     ("Access-Control-Allow-Headers", f"Range, {headers.CMCD_REQUEST}"),
     ("Access-Control-Max-Age", "86400"),
 )
-_FORWARDED = frozenset({"accept", "accept-encoding", "traceparent", "tracestate"})
-"""All that a media request may tell the tiers behind: what is not in the key must not change the answer."""
 
 
 _SECRET = re.compile(r"(?:~|%7[eE])[^/?&]*|[A-Za-z0-9_.=%-]{100,}")
@@ -55,4 +53,4 @@ class TokenTier:
 
     def forwarded(self, fields: Fields) -> Fields:
         """See Tier."""
-        return tuple((name, value) for name, value in fields if name.lower() in _FORWARDED)
+        return tuple((name, value) for name, value in fields if name.lower() in headers.FORWARDED)

@@ -13,3 +13,5 @@ EXPOSED = "Age, Cache-Status, CMSD-Dynamic"
 """Answer fields that a page's script may read at an edge (contracts.md, CORS)."""
 CMCD_REQUEST = "CMCD-Object, CMCD-Request, CMCD-Session, CMCD-Status"
 """CMCD request fields that a player may send cross-origin (CTA-5004)."""
+FORWARDED = frozenset({"accept", "accept-encoding", "traceparent", "tracestate"})
+"""All that a media request may tell the tiers behind, lower case: what is not in the key must not change the answer."""

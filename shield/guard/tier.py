@@ -1,13 +1,12 @@
 """Admission at a shield: whoever finds it gets nothing without a node credential (contracts.md)."""
 
 from control.contract.credential import Credential
-from origin.contract.headers import NODE
+from origin.contract.headers import FORWARDED, NODE
 from proxy.http import target as targets
 from proxy.http.fields import Fields, single
 from proxy.serve.exchange import Exchange
 from proxy.serve.tier import Direct, Passage
 
-_FORWARDED = frozenset({"accept", "accept-encoding", "traceparent", "tracestate"})
 _REASON = "node_credential"
 
 
@@ -40,4 +39,4 @@ class ShieldTier:
 
     def forwarded(self, fields: Fields) -> Fields:
         """See Tier."""
-        return tuple((name, value) for name, value in fields if name.lower() in _FORWARDED)
+        return tuple((name, value) for name, value in fields if name.lower() in FORWARDED)
