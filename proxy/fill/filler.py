@@ -12,7 +12,8 @@ from kit.clock import Clock
 from kit.errors import UpstreamFailed
 from kit.metrics import Family, Row
 from kit.tasks import Owner
-from proxy.fill.flight import Ending, Flight, NotShared, Outcome, Question, Revalidated, Shared, StaleOnError
+from proxy.fill.flight import Ending, Flight, Going, NotShared, Outcome, Question, Revalidated, Shared, StaleOnError
+from proxy.fill.neighbours import Alone, Fresh, Gone, Growing, Neighbours
 from proxy.fill.variants import Found, Shelf
 from proxy.http.fields import Fields, combined, single
 from proxy.rules.meta import Meta, matches
@@ -28,6 +29,7 @@ METRICS = (
     Family("headrace_fills_total", "Fills by how they ended", label="ending", values=tuple(Ending)),
     Family("headrace_collapsed_total", "Requests that waited for another's fill instead of asking upstream"),
     Family("headrace_waiting", "Followers that wait for a head now", "gauge"),
+    Family("headrace_followed_now", "Flights of other workers that are followed now", "gauge"),
     Family("headrace_follow_timeouts_total", "Followers that waited too long for a head and asked by themselves"),
     Family("headrace_upstream_requests_total", "Requests sent upstream by fills"),
 )
@@ -54,9 +56,20 @@ nobody must be able to switch off collapsing for others."""
 
 
 class Filler:
-    """All flights of one worker. `follow_timeout_s`: how long a follower waits for a head before it asks by itself."""
+    """All flights of one worker. `neighbours` are the node's other workers, where it has any. `follow_timeout_s`: how
+    long a follower waits for a head before it asks by itself."""
 
-    def __init__(self, client: Client, store: Store, clock: Clock, row: Row, *, follow_timeout_s: float) -> None:
+    def __init__(
+        self,
+        client: Client,
+        store: Store,
+        clock: Clock,
+        row: Row,
+        neighbours: Neighbours | None,
+        *,
+        follow_timeout_s: float,
+    ) -> None:
+        self._neighbours = neighbours
         self._shelf = Shelf(store, clock)
         self._client, self._store, self._clock, self._row = client, store, clock, row
         self._follow_timeout_s = follow_timeout_s
@@ -79,8 +92,13 @@ class Filler:
         for _ in range(_FLIGHTS):
             flight = self._flight_of(question)
             if flight is None:
-                return await self._as_leader(self._begin(question, stored, why)), False
-            outcome = await self._as_follower(flight, question)
+                flight = self._begin(question, stored, why)
+                told = await self._as_leader(flight)
+                if flight.leads:
+                    return told, False
+                outcome = self._judged(told, question)
+            else:
+                outcome = await self._as_follower(flight, question)
             if isinstance(outcome, tuple):
                 question = replace(question, flight=flight_key(question.key, outcome, question.fields))
             elif outcome is not None:
@@ -103,9 +121,20 @@ class Filler:
         """Whether the last answer said that nothing can be kept: then the viewer's own question goes upstream."""
         return key in self._uncacheable
 
+    async def start(self) -> None:
+        """Let the node's other workers follow what this one leads."""
+        if self._neighbours:
+            await self._neighbours.start(self._led)
+
     async def close(self) -> None:
         """End all flights."""
         await self._owner.close()
+        if self._neighbours:
+            await self._neighbours.close()
+
+    def _led(self, name: str, epoch: int) -> Flight | None:
+        flight = self._flights.get(name)
+        return flight if flight is not None and flight.leads and flight.epoch == epoch else None
 
     def _flight_of(self, question: Question) -> Flight | None:
         """The flight that a request may join: not one of before an invalidation."""
@@ -137,6 +166,10 @@ class Filler:
             return None
         finally:
             self._row.add("headrace_waiting", amount=-1)
+        return self._judged(outcome, question)
+
+    def _judged(self, outcome: Outcome, question: Question) -> Outcome | Names | None:
+        """Whether another's answer is one for this request; see _as_follower."""
         if isinstance(outcome, NotShared):
             return None
         meta = outcome.meta if isinstance(outcome, Shared) else outcome.stored.meta
@@ -156,12 +189,14 @@ class Filler:
         """A flight from request to ending. Its failures are its followers', not this task's."""
         ending = Ending.CANCELLED
         try:
-            ending = await self._flight(flight, stored, why)
+            ending = await self._on_this_node(flight, stored, why)
         except UpstreamFailed as error:
             ending = self._failed(flight, stored, why, error)
         finally:
             self._land(flight)
-            flight.fail(UpstreamFailed("this process is going"))
+            if flight.leased and self._neighbours:
+                self._neighbours.leases.give_back(flight.question.flight)
+            flight.fail(Going("this process is going"))
             self._row.add("headrace_fills_total", ending)
 
     def _failed(self, flight: Flight, stored: Stored | None, why: Revalidate | None, error: UpstreamFailed) -> Ending:
@@ -180,6 +215,64 @@ class Filler:
         """Nobody may join any more. Another flight for the key, begun after an invalidation, goes on."""
         if self._flights.get(flight.question.flight) is flight:
             del self._flights[flight.question.flight]
+
+    async def _on_this_node(self, flight: Flight, stored: Stored | None, why: Revalidate | None) -> Ending:
+        """Lead the flight for all workers of the node, or follow the one that does; by ourselves when neither works."""
+        for _ in range(_FLIGHTS if self._neighbours else 0):
+            assert self._neighbours is not None
+            leader = self._neighbours.leases.take(flight.question.flight)
+            if leader is None:
+                flight.leads = flight.leased = True
+                if await self._filled_before(flight, stored):
+                    return Ending.FOLLOWED
+                break
+            try:
+                return await self._follow(self._neighbours, leader, flight, stored)
+            except Gone:
+                continue
+            except Alone:
+                break
+        flight.leads = True
+        return await self._flight(flight, stored, why)
+
+    async def _filled_before(self, flight: Flight, stored: Stored | None) -> bool:
+        """Whether another worker's flight brought the answer in after we looked and before we lead; then it is told."""
+        self._store.forget(stored.meta.key if stored else flight.question.key)
+        found = (await self._shelf.lookup(flight.question.key, lambda: flight.question.fields)).stored
+        if found is None or (stored is not None and found.meta.response_time <= stored.meta.response_time):
+            return False
+        flight.tell(Shared(found.meta, found.body, True, found.meta.status, None))
+        return True
+
+    async def _follow(self, neighbours: Neighbours, leader: int, flight: Flight, stored: Stored | None) -> Ending:
+        """What the leader got, for those who wait here. Gone or Alone, see Neighbours.ask."""
+        self._row.add("headrace_followed_now")
+        try:
+            told = await neighbours.ask(leader, flight)
+            if isinstance(told, Growing):
+                self._store.forget(told.meta.key)
+                flight.tell(Shared(told.meta, told.body, True, told.status, told.cache_status))
+                await neighbours.follow(told)
+        finally:
+            self._row.add("headrace_followed_now", amount=-1)
+        if isinstance(told, Growing):
+            return Ending.FOLLOWED
+        if stored is None:
+            raise Alone
+        elif isinstance(told, Fresh):
+            flight.tell(Revalidated(await self._freshened_by(told, flight, stored)))
+        else:
+            self._failing[flight.question.key] = True
+            flight.tell(StaleOnError(stored, told.error))
+        return Ending.FOLLOWED
+
+    async def _freshened_by(self, told: Fresh, flight: Flight, stored: Stored) -> Stored:
+        """What the leader revalidated, as it lies on disk. Alone when the new metadata is known to the leader only."""
+        self._store.forget(stored.meta.key)
+        found = (await self._shelf.lookup(flight.question.key, lambda: flight.question.fields)).stored
+        if found is None or found.meta.response_time < told.meta.response_time:
+            raise Alone
+        return found
 
     async def _flight(self, flight: Flight, stored: Stored | None, why: Revalidate | None) -> Ending:
         arrival = await self._ask(flight.question, why.conditions if why else ())

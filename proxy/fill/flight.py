@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from enum import StrEnum
 
+from kit.errors import UpstreamFailed
 from proxy.http.fields import Fields
 from proxy.rules.meta import Meta
 from proxy.rules.storing import NotStored
@@ -24,6 +25,8 @@ class Ending(StrEnum):
     """A 304: what was stored is fresh again."""
     STALE_ON_ERROR = "stale_on_error"
     """Upstream failed; what was stored may serve (RFC 5861 4)."""
+    FOLLOWED = "followed"
+    """Another worker of this node asked upstream; this one told its viewers what that one got."""
     NOT_SHARED = "not_shared"
     """The answer is for the leader alone; followers ask by themselves."""
     FAILED = "failed"
@@ -84,6 +87,10 @@ class Question:
     hints: Listener | None = None
 
 
+class Going(UpstreamFailed):
+    """This process ends before it knew the outcome: another worker may ask."""
+
+
 class Flight:
     """A fill and its outcome. The head is known when `outcome` is."""
 
@@ -92,6 +99,10 @@ class Flight:
         self.question, self.epoch = question, epoch
         self.stored_epoch = epoch
         """The epoch of what is being revalidated, which lies under a key of its own where it is a variant."""
+        self.leads = False
+        """Whether this worker asks upstream; a neighbour that does so is followed."""
+        self.leased = False
+        """Whether this worker holds the node's lease for it."""
         self.outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
 
     def tell(self, outcome: Outcome) -> None:

@@ -65,12 +65,13 @@ async def run(
         _reserved(settings) as port,
         contextlib.closing(Board(families(reasons), settings.workers + 1)) as board,
         _keeping(settings, board) as (keeper, visited),
+        _leases() as leases,
     ):
         supervisor = Supervisor(
             module,
             settings.workers,
-            lambda number: payload(board, visited, number, port, settings),
-            pass_fds=(board.fd,) if visited is None else (board.fd, visited),
+            lambda number: payload(board, visited, leases, number, port, settings),
+            pass_fds=(board.fd, leases) if visited is None else (board.fd, leases, visited),
         )
         facts = Facts(_url(settings, port), board, supervisor, keeper, time.time())
         try:
@@ -159,6 +160,16 @@ def _keeping(settings: NodeSettings, board: Board) -> Iterator[tuple[Keeper, int
         keeper.close()
         if fd is not None:
             os.close(fd)
+
+
+@contextlib.contextmanager
+def _leases() -> Iterator[int]:
+    """The file in memory whose locks say which worker fetches what."""
+    fd = os.memfd_create("headrace-leases")
+    try:
+        yield fd
+    finally:
+        os.close(fd)
 
 
 def _prepare(settings: NodeSettings) -> None:

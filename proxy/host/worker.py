@@ -21,6 +21,8 @@ from kit.tasks import Owner
 from kit.workers import Told
 from proxy.fill import filler
 from proxy.fill.filler import Filler
+from proxy.fill.leases import Leases
+from proxy.fill.neighbours import Neighbours
 from proxy.serve import account
 from proxy.serve.account import AccessLog, Account
 from proxy.serve.connection import Patience, Server
@@ -68,7 +70,9 @@ async def _serve(told: Told, settings: NodeSettings, role: Role) -> None:
     board = Board(families(role.tier.reasons), payload["rows"], fd=payload["board"])
     stop = stop_signal()
     visited = mapped(payload["visited"], settings.store.objects) if payload["visited"] is not None else None
-    async with engine(settings, role, board, payload["number"], SystemClock(), visited) as server:
+    number = payload["number"]
+    leases = Leases(payload["leases"], number) if settings.workers > 1 else None
+    async with engine(settings, role, board, number, SystemClock(), visited, leases) as server:
         host, _ = host_port(settings.listen)
         listener = await asyncio.get_running_loop().create_server(
             server, host, payload["port"], reuse_port=True, backlog=4096
@@ -87,8 +91,10 @@ async def engine(
     number: int,
     clock: Clock,
     visited: Marks | None = None,
+    leases: Leases | None = None,
 ) -> AsyncIterator[Server]:
-    """The parts of one worker, put together; yields the protocol factory to listen with. `visited`: see Store."""
+    """The parts of one worker, put together; yields the protocol factory to listen with. `visited`: see Store;
+    `leases`: where the node has other workers."""
     row = board.row(number)
     for gauge in ("connections", "waiting", "store_memory_bytes", "store_entries"):
         row.set(f"headrace_{gauge}", 0)  # what a worker that died left behind
@@ -104,7 +110,9 @@ async def engine(
     access_log = AccessLog(settings.access_log, row) if settings.access_log else None
     owner = Owner("worker")
     async with Client(role.bases, role.authority, manners, clock, role.sign) as client:
-        filling = Filler(client, kept, clock, row, follow_timeout_s=upstream.follow_timeout_s)
+        neighbours = Neighbours(leases, upstream.follow_timeout_s) if leases else None
+        filling = Filler(client, kept, clock, row, neighbours, follow_timeout_s=upstream.follow_timeout_s)
+        await filling.start()
         pipeline = Pipeline(
             name=settings.name,
             tier=role.tier,
@@ -165,11 +173,14 @@ def mapped(fd: int, size: int) -> Marks:
     return memoryview(mmap.mmap(fd, size))
 
 
-def payload(board: Board, visited: int | None, number: int, port: int, settings: NodeSettings) -> dict[str, Any]:
+def payload(
+    board: Board, visited: int | None, leases: int, number: int, port: int, settings: NodeSettings
+) -> dict[str, Any]:
     """What the supervisor tells worker `number`."""
     return {
         "board": board.fd,
         "visited": visited,
+        "leases": leases,
         "rows": board.rows,
         "number": number,
         "port": port,

@@ -56,6 +56,11 @@ class FileBody:
         """See Body."""
         return self._length
 
+    @property
+    def place(self) -> tuple[int, int]:
+        """The descriptor of the file and where in it the body begins."""
+        return self._lease.fd, self._offset
+
     async def pieces(self, start: int, end: int | None) -> AsyncIterator[bytes]:
         """See Body."""
         stop = self._length if end is None else end
@@ -94,6 +99,29 @@ class GrowingBody:
             self._memory += piece
         self._ready += len(piece)
         self._wake()
+
+    def reached(self, ready: int) -> None:
+        """Another process has put so many bytes into the file in all."""
+        self._ready = max(self._ready, ready)
+        self._wake()
+
+    @property
+    def place(self) -> tuple[int, int] | None:
+        """The descriptor of the file and where in it the body begins; None for a body in memory."""
+        return (self._lease.fd, self._offset) if self._lease else None
+
+    @property
+    def whole(self) -> bool:
+        """All bytes are there."""
+        return self._ended
+
+    async def progress(self) -> AsyncIterator[int]:
+        """How many bytes can be read, each time that there are more, until the body has ended. UpstreamFailed when the
+        rest will never come."""
+        told = 0
+        while await self._reached(told):
+            told = self._ready
+            yield told
 
     def ended(self) -> None:
         """All bytes are there."""

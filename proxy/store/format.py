@@ -47,7 +47,7 @@ class Layout:
 
 def head_block(meta: Meta) -> tuple[bytes, int]:
     """The bytes before the body of a file not yet complete, and the body's offset."""
-    blob = _encode(meta)
+    blob = encode(meta)
     offset = -(-(HEAD_SIZE + len(blob) + _SLACK) // _ALIGN) * _ALIGN
     return _pack(Layout(len(blob), zlib.crc32(blob), offset, 0, b"", False), blob), offset
 
@@ -62,7 +62,7 @@ def finished(block: bytes, body_length: int, digest: bytes) -> bytes:
 
 def rewritten(layout: Layout, meta: Meta) -> bytes | None:
     """Head and metadata to write over those of a complete file; None when the new metadata does not fit."""
-    blob = _encode(meta)
+    blob = encode(meta)
     if HEAD_SIZE + len(blob) > layout.body_offset:
         return None
     changed = Layout(
@@ -79,7 +79,7 @@ def parse(block: bytes, file_size: int, key: str | None) -> tuple[Layout, Meta]:
         raise Foreign("incomplete")
     if len(blob) != layout.meta_length or zlib.crc32(blob) != layout.meta_crc:
         raise Foreign("torn metadata")
-    meta = _decode(blob)
+    meta = decode(blob)
     if key is not None and meta.key != key:
         raise Foreign("another key")
     return layout, meta
@@ -115,13 +115,15 @@ def _unpack(block: bytes) -> Layout:
     return Layout(meta_length, crc, offset, length, digest, bool(flags & _COMPLETE), slot)
 
 
-def _encode(meta: Meta) -> bytes:
+def encode(meta: Meta) -> bytes:
+    """Metadata as it stands in a file."""
     return orjson.dumps(
         [meta.key, meta.status, meta.fields, meta.request_time, meta.response_time, meta.vary],
     )
 
 
-def _decode(blob: bytes) -> Meta:
+def decode(blob: bytes | str) -> Meta:
+    """The inverse; Foreign when it is not ours."""
     try:
         key, status, fields, request_time, response_time, vary = orjson.loads(blob)
         return Meta(key, status, _pairs(fields), request_time, response_time, _pairs(vary))

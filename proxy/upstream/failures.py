@@ -44,6 +44,29 @@ def proxy_error(error: UpstreamFailed) -> ProxyError:
             return ProxyError.PROXY_INTERNAL_ERROR
 
 
+def encode(error: UpstreamFailed) -> list[str]:
+    """A failure as text, for another worker of the node whose viewers wait for the same answer."""
+    return [type(error).__name__, str(error), proxy_error(error).value]
+
+
+def decode(text: list[str]) -> UpstreamFailed:
+    """The inverse; what is not known is a plain UpstreamFailed."""
+    kind, message, why = text
+    match kind:
+        case "CannotConnect":
+            return CannotConnect(message, ProxyError(why))
+        case "Disconnected":
+            return Disconnected(message, ProxyError(why))
+        case "Failure":
+            return Failure(message, ProxyError(why))
+        case "UpstreamTimeout":
+            return UpstreamTimeout(message)
+        case "Away":
+            return Away(message)
+        case _:
+            return UpstreamFailed(message)
+
+
 def cannot_connect(error: Exception) -> CannotConnect:
     """The failure to open a connection."""
     return CannotConnect(f"cannot connect to upstream: {type(error).__name__}", _why_no_connection(error))

@@ -12,6 +12,7 @@ from configs.schema.node import EdgeSettings
 from edge.admit.open import OpenTier
 from kit.clock import Clock, SystemClock
 from kit.metrics import Board
+from proxy.fill.leases import Leases
 from proxy.host.worker import Role, engine, families
 from proxy.serve.connection import Server
 from proxy.serve.tier import Tier
@@ -75,14 +76,17 @@ async def node(
     role: Role | None = None,
     send_buffer: int | None = None,
     visited: Marks | None = None,
+    leases: int | None = None,
     **changes: Any,
 ) -> AsyncIterator[Node]:
-    """One worker's engine before `origin`. With `board`, it is worker `number` of a node that has several."""
+    """One worker's engine before `origin`. With `board`, it is worker `number` of a node that has several; with
+    `leases` (a file in memory) they fill as one."""
     wanted = settings(directory, origin, **changes)
     role = role or Role(tier or OpenTier(), (origin,), wanted.authority)
     disk.prepare(directory)
     own = Board(families(role.tier.reasons), 3) if board is None else board
-    async with engine(wanted, role, own, number, clock or SystemClock(), visited) as server:
+    held = Leases(leases, number) if leases is not None else None
+    async with engine(wanted, role, own, number, clock or SystemClock(), visited, held) as server:
         listening = socket.create_server(("127.0.0.1", 0))
         if send_buffer:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
