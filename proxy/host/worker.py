@@ -134,7 +134,7 @@ async def engine(
         finally:
             await owner.close()
             await filling.close()
-            kept.close()
+            await kept.close()
             if access_log:
                 await access_log.close()
 

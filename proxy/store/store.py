@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from kit import log
 from kit.metrics import Family, Row
@@ -116,6 +116,7 @@ class Store:
         self._descriptors = Descriptors(_DESCRIPTORS)
         self._memory = 0
         self._visited = visited
+        self._changing: set[asyncio.Future[Any]] = set()
 
     async def lookup(self, key: str, now: float) -> Stored | None:
         """What is stored under `key`: from memory, from the index, or found in the directory."""
@@ -218,7 +219,7 @@ class Store:
 
         self.forget(key)
         try:
-            self.reserve(-await self.blocking(disk.remove, self.directory, key, removed))
+            await self.counted(lambda gone: -gone, disk.remove, self.directory, key, removed)
         except OSError as error:
             removed()
             self.disk_error("remove", error)
@@ -253,12 +254,28 @@ class Store:
         self._row.add("headrace_store_errors_total")
         log.get("store").warning("disk error", operation=what, error=str(error))
 
+    async def counted(self, change: Callable[[T], int], work: Callable[..., T], *arguments: object) -> T:
+        """Run file work off the loop and reserve what `change` says of its result, though whoever asked may be gone
+        before it is done."""
+
+        def count(done: "asyncio.Future[T]") -> None:
+            if done.exception() is None:
+                self.reserve(change(done.result()))
+
+        running = asyncio.get_running_loop().run_in_executor(None, work, *arguments)
+        self._changing.add(running)
+        running.add_done_callback(self._changing.discard)
+        running.add_done_callback(count)
+        return await asyncio.shield(running)
+
     async def blocking(self, work: Callable[..., T], *arguments: object) -> T:
         """Run file work off the loop."""
         return await asyncio.get_running_loop().run_in_executor(None, work, *arguments)
 
-    def close(self) -> None:
-        """Close descriptors."""
+    async def close(self) -> None:
+        """Let what changes the directory end, then close descriptors."""
+        if self._changing:
+            await asyncio.wait(self._changing)
         self._descriptors.close()
         self._index.clear()
 

@@ -1,7 +1,8 @@
 """Writing one answer into the store while readers follow it."""
 
 import hashlib
-from collections.abc import Awaitable
+from collections.abc import Callable
+from typing import TypeVar
 
 from kit.errors import UpstreamFailed
 from proxy.rules.meta import Meta
@@ -10,6 +11,8 @@ from proxy.store.bodies import GrowingBody, MemoryBody
 from proxy.store.disk import Part, Published
 from proxy.store.format import Foreign, Layout
 from proxy.store.store import Entry, Store, Stored
+
+A = TypeVar("A")
 
 
 class NoRoom(Exception):
@@ -113,7 +116,7 @@ class Writer:
     async def _publish_part(self, now: float) -> Stored | None:
         part = self._part
         assert part is not None
-        published = await self._name(self._store.blocking(self._publish, part))
+        published = await self._name(self._publish, part)
         if published is None:
             await self._discard(part)
             return None
@@ -126,22 +129,19 @@ class Writer:
         path = disk.path_of(self._store.directory, self.meta.key)
         layout: Layout | None = None
         if self._store.room_for(len(data)) and not self._overtaken():
-            published = await self._name(self._store.blocking(self._write_small, data))
+            published = await self._name(self._write_small, data)
             layout = published.layout if published else None
         if self._overtaken():
             return None
         return self._store.keep(Entry(self.meta, path, MemoryBody(data), layout, now, self._epoch))
 
-    async def _name(self, publishing: Awaitable[Published | None]) -> Published | None:
-        """Await a publication, account for its bytes; a disk that refuses is counted."""
+    async def _name(self, publish: Callable[[A], Published | None], argument: A) -> Published | None:
+        """Publish, account for the bytes; a disk that refuses is counted."""
         try:
-            published = await publishing
+            return await self._store.counted(_added, publish, argument)
         except (OSError, Foreign) as error:
             self._store.disk_error("publish", error)
             return None
-        if published:
-            self._store.reserve(published.layout.body_offset + published.layout.body_length - published.replaced)
-        return published
 
     def _publish(self, part: Part) -> Published | None:
         return disk.publish(
@@ -170,3 +170,7 @@ class Writer:
             await self._store.blocking(disk.discard, part)
         except OSError as error:
             self._store.disk_error("discard", error)
+
+
+def _added(published: Published | None) -> int:
+    return published.layout.body_offset + published.layout.body_length - published.replaced if published else 0
