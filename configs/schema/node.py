@@ -53,6 +53,8 @@ class UpstreamSettings(Settings):
     """Connections of one worker to one upstream."""
     idle_s: Seconds = 4.0
     """Idle upstream connections close before the origin would (many servers close at 5 s)."""
+    probe_s: float = Field(default=0.0, ge=0.0, le=3600.0)
+    """Every worker asks every upstream this often whether it is there (OPTIONS that goes no further); 0: never."""
     follow_timeout_s: Seconds = 30.0
     """A follower of another's fill waits this long for its first byte, then asks by itself."""
 

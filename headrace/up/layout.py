@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from configs.dump import to_toml
 from configs.schema.base import NodeIdentity
 from configs.schema.control import ControlSettings
-from configs.schema.node import EdgeSettings, ShieldSettings, StoreSettings
+from configs.schema.node import EdgeSettings, ShieldSettings, StoreSettings, UpstreamSettings
 from configs.schema.origin import OriginSettings
 from configs.schema.topology import EdgePlace, ShieldPlace, Topology
 from control.enrol import fleet_key, write_credential
@@ -157,6 +157,7 @@ def _edge(layout: Layout, topology: Topology, place: EdgePlace) -> EdgeSettings:
         workers=place.workers,
         reserve=place.reserve,
         shields=tuple(url(shield.listen) for shield in topology.shields),
+        upstream=UpstreamSettings(probe_s=1.0),
         access="token",
         keys_dir=layout.edge_keys,
         store=_store(layout, topology, place.id),

@@ -32,6 +32,7 @@ from proxy.serve.tier import Tier
 from proxy.store import store
 from proxy.store.evict import Marks
 from proxy.store.store import Bounds, NodeCounts, Store
+from proxy.upstream import probes
 from proxy.upstream.client import Client, Manners, Sign
 
 _FLUSH_S = 0.5
@@ -54,7 +55,7 @@ class Role:
 
 def families(reasons: tuple[str, ...]) -> tuple[Family, ...]:
     """Every metric of a node whose tier refuses for `reasons`."""
-    return (*account.METRICS, account.refusals(reasons), *filler.METRICS, *store.METRICS)
+    return (*account.METRICS, account.refusals(reasons), *filler.METRICS, *probes.METRICS, *store.METRICS)
 
 
 def run(told: Told, settings: NodeSettings, role: Role) -> None:
@@ -96,7 +97,7 @@ async def engine(
     """The parts of one worker, put together; yields the protocol factory to listen with. `visited`: see Store;
     `leases`: where the node has other workers."""
     row = board.row(number)
-    for gauge in ("connections", "waiting", "store_memory_bytes", "store_entries"):
+    for gauge in ("connections", "waiting", "followed_now", "store_memory_bytes", "store_entries"):
         row.set(f"headrace_{gauge}", 0)  # what a worker that died left behind
     limits, upstream = settings.limits, settings.upstream
     kept = _store(settings, board, row, visited)
@@ -124,6 +125,7 @@ async def engine(
             authority=client.authority,
             send_timeout_s=limits.send_timeout_s,
         )
+        owner.spawn("upstreams", probes.watch(client, clock, row, upstream.probe_s), endless=True)
         if access_log:
             owner.spawn("access-log", _flush(access_log), endless=True)
         try:

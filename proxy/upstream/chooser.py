@@ -7,6 +7,8 @@ from kit.resilience import Breaker, Limits, State
 
 DOWN_S = 2.0
 """A server that could not be connected to is asked last for this long."""
+SILENT = 3
+"""A server that let so many probes in a row go unanswered is asked last until it answers one."""
 SLACK = 16
 """Requests under way that a server may always have: with few, a bound on load would only scatter keys."""
 LIMITS = Limits(failures=sys.maxsize, ratio=0.5, volume=20, window_s=10.0, reset_s=2.0, probes=3)
@@ -26,6 +28,16 @@ class Server:
         """Requests under way: from the question to the end of the answer's body."""
         self.breaker = Breaker(LIMITS)
         self.down_until = 0.0
+        self.silent = 0
+        """Probes in a row that it did not answer."""
+
+    def last(self, now: float) -> bool:
+        """Whether it is asked behind all others."""
+        return self.down_until > now or self.silent >= SILENT
+
+    def well(self, now: float) -> bool:
+        """Whether it is asked like any other."""
+        return not self.last(now) and self.breaker.state(now) is State.CLOSED
 
     def __repr__(self) -> str:
         return f"<Server {self.base} load={self.load} {self.breaker!r}>"
@@ -56,7 +68,18 @@ class Chooser:
             loads = self.loads
             ranked = list(within(rank(key, self.bases), loads, max(SLACK, bound(loads.values()))))
         well = [self._servers[base] for base in ranked if self._servers[base].breaker.state(now) is not State.OPEN]
-        return sorted(well, key=lambda server: server.down_until > now)
+        return sorted(well, key=lambda server: server.last(now))
+
+    def probed(self, base: str, *, answered: bool) -> None:
+        """A probe's verdict: whether a server answered at all, and not as one that is broken."""
+        server = self._servers[base]
+        server.silent = 0 if answered else server.silent + 1
+        if answered:
+            server.down_until = 0.0
+
+    def unwell(self, now: float) -> int:
+        """How many servers are asked last, or not at all."""
+        return sum(not server.well(now) for server in self._servers.values())
 
     def may_retry(self) -> bool:
         """Whether one more request may be sent again; takes it from the budget. A tier that fails must not get its

@@ -152,6 +152,27 @@ class Client:
         if self._session:
             await self._session.close()
 
+    @property
+    def chooser(self) -> Chooser:
+        """The servers and how they do."""
+        return self._chooser
+
+    async def probe(self, base: str, patience_s: float) -> bool:
+        """Whether a server answers: an OPTIONS that may go no further (RFC 9110 7.6.2), any answer but a 5xx."""
+        assert self._session is not None
+        headers = CIMultiDict({"Host": self._authority or URL(base).authority, "Max-Forwards": "0"})
+        headers.extend(self._sign("OPTIONS", "/") if self._sign else ())
+        try:
+            async with (
+                asyncio.timeout(patience_s),
+                self._session.request(
+                    "OPTIONS", URL(base + "/", encoded=True), headers=headers, allow_redirects=False
+                ) as response,
+            ):
+                return response.status < 500
+        except (aiohttp.ClientError, ConnectionError, TimeoutError, ValueError):
+            return False
+
     async def send(
         self,
         method: str,

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kit.hashing import rank
-from proxy.upstream.chooser import DOWN_S, LIMITS, RETRIES_SAVED, SLACK, Attempt, Chooser
+from proxy.upstream.chooser import DOWN_S, LIMITS, RETRIES_SAVED, SILENT, SLACK, Attempt, Chooser
 
 BASES = ("http://a", "http://b", "http://c")
 
@@ -106,3 +106,31 @@ def test_retries_have_a_budget() -> None:
         chooser.order("k", 0.0)
         allowed += chooser.may_retry()
     assert 95 <= allowed <= 101
+
+
+def test_a_server_that_answers_no_probe_is_asked_last_until_it_answers_one() -> None:
+    chooser = Chooser(BASES)
+    first, *others = _bases(chooser, "k")
+    for _ in range(SILENT - 1):
+        chooser.probed(first, answered=False)
+    assert (_bases(chooser, "k")[0], chooser.unwell(0.0)) == (first, 0)
+    chooser.probed(first, answered=False)
+    assert (_bases(chooser, "k"), chooser.unwell(0.0)) == ([*others, first], 1)
+    chooser.probed(first, answered=True)
+    assert (_bases(chooser, "k"), chooser.unwell(0.0)) == ([first, *others], 0)
+
+
+def test_a_probe_that_is_answered_brings_an_unreachable_server_back_at_once() -> None:
+    chooser = Chooser(BASES)
+    first, *_ = _bases(chooser, "k")
+    _begin(chooser, "k").failed(0.0, unreachable=True)
+    assert (_bases(chooser, "k")[-1], chooser.unwell(0.0)) == (first, 1)
+    chooser.probed(first, answered=True)
+    assert (_bases(chooser, "k")[0], chooser.unwell(0.0)) == (first, 0)
+
+
+def test_an_open_breaker_counts_as_unwell() -> None:
+    chooser = Chooser(("http://a",))
+    for _ in range(LIMITS.volume):
+        _begin(chooser, "k").failed(0.0)
+    assert (chooser.order("k", 0.0), chooser.unwell(0.0)) == ([], 1)

@@ -15,6 +15,7 @@ from proxy.upstream.chooser import LIMITS
 from proxy.upstream.client import Client, Manners
 from tests.support.nodes import node
 from tests.support.upstream import Call, Upstream, head, says, upstream
+from tests.support.wire import until
 
 DAY = "public, max-age=86400"
 MANNERS = Manners(connect_timeout_s=1.0, head_timeout_s=1.0, read_timeout_s=1.0, connections=8, idle_s=1.0)
@@ -132,3 +133,34 @@ async def test_a_connection_with_stray_bytes_behind_an_answer_is_not_used_again(
     async with upstream(script) as origin, node(tmp_path, origin.url) as edge:
         for number in range(10, 20):
             assert (await edge.get(f"/no{number}")).body == f"no{number}".encode()
+
+
+async def test_a_server_that_went_while_nobody_asked_is_known_before_somebody_does(tmp_path: Path) -> None:
+    """Active health: probes go no further than the server (RFC 9110 7.6.2) and carry no viewer's words."""
+    async with upstream(says(b"x", Cache_Control=DAY)) as one, upstream(says(b"x", Cache_Control=DAY)) as two:
+        sick = _first_for("t.test/a", one, two)
+        sick.script = says(b"", 503)
+        tier = Role(OpenTier(), (one.url, two.url), "t.test")
+        async with node(tmp_path, one.url, role=tier, upstream={"probe_s": 0.01}) as edge:
+            await until(lambda: edge.count("upstreams_unwell") == 1, "it is known")
+            assert {(each.method, each.target, each.field("Max-Forwards")) for each in sick.calls} == {
+                ("OPTIONS", "/", "0")
+            }
+            assert (await edge.get("/a")).body == b"x"
+            assert not [each for each in sick.calls if each.method == "GET"]
+            sick.script = says(b"back", Cache_Control=DAY)
+            await until(lambda: edge.count("upstreams_unwell") == 0, "it is back")
+
+
+async def test_probes_of_a_server_that_is_not_there_or_says_nothing_fail(tmp_path: Path) -> None:
+    hold = asyncio.Event()
+
+    async def silent(call: Call) -> None:
+        await hold.wait()
+
+    async with upstream(says()) as gone:
+        pass
+    async with upstream(silent) as mute, Client((gone.url, mute.url), "t.test", MANNERS, ManualClock()) as client:
+        assert not await client.probe(gone.url, 0.05)
+        assert not await client.probe(mute.url, 0.05)
+        hold.set()
