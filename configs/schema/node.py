@@ -1,11 +1,21 @@
 """Settings of the caching tiers: one model for what edge and shield share, one each for what they do not."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from configs.schema.base import Address, BaseUrl, Name, NodeIdentity, Seconds, Settings, Size
+
+_SLICE = (64 * 2**10, 64 * 2**20, 4096)
+"""Least, most, and what it must be a multiple of: slices are extents of whole pages."""
+
+
+def _slice(value: int) -> int:
+    least, most, step = _SLICE
+    if value and not (least <= value <= most and value % step == 0):
+        raise ValueError("a slice is 64KiB to 64MiB, a multiple of 4096; 0 for none")
+    return value
 
 
 class StoreSettings(Settings):
@@ -19,6 +29,8 @@ class StoreSettings(Settings):
     """Bytes of bodies in memory at most, for all workers together."""
     memory_object: Size = 256 * 2**10
     """Largest body kept in memory."""
+    slice: Annotated[Size, AfterValidator(_slice)] = 2**20
+    """A range of an object not stored brings in the aligned slices of this size that hold it; 0: always the whole."""
     objects: int = Field(default=1_000_000, ge=100, le=100_000_000)
     """Answers on disk at most."""
     eviction: Literal["sieve", "lru"] = "sieve"

@@ -1,10 +1,9 @@
 """Begin a fill or join one; bring the answer into the store while readers stream it."""
 
 import asyncio
-import base64
-import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import assert_never
 
 from cachetools import TTLCache
 
@@ -12,15 +11,33 @@ from kit.clock import Clock
 from kit.errors import UpstreamFailed
 from kit.metrics import Family, Row
 from kit.tasks import Owner
-from proxy.fill.flight import Ending, Flight, Going, NotShared, Outcome, Question, Revalidated, Shared, StaleOnError
-from proxy.fill.neighbours import Alone, Fresh, Gone, Growing, Neighbours
+from proxy.fill.flight import (
+    Arrival,
+    Ending,
+    Flight,
+    Going,
+    NotShared,
+    Outcome,
+    Question,
+    Revalidated,
+    Shared,
+    StaleOnError,
+    storable,
+)
+from proxy.fill.neighbours import Alone, Fresh, Gone, Growing, Neighbours, Sliced
+from proxy.fill.reading import SlicedBody
+from proxy.fill.runs import range_field
+from proxy.fill.slices import AskOwn, AskWhole, Slices, TakeWhole
 from proxy.fill.variants import Found, Shelf
-from proxy.http.fields import Fields, combined, single
+from proxy.http.digests import stated_sha256
+from proxy.http.fields import Fields, combined
+from proxy.http.ranges import Part
 from proxy.rules.meta import Meta, matches
 from proxy.rules.reuse import Revalidate
 from proxy.rules.selecting import Names
-from proxy.rules.storing import NotStored, storing
+from proxy.rules.storing import NotStored
 from proxy.rules.variants import flight_key
+from proxy.store.sparse import SparseBody
 from proxy.store.store import Store, Stored
 from proxy.store.writer import NoRoom, TooLarge, Writer
 from proxy.upstream.client import Client, Response
@@ -33,7 +50,6 @@ METRICS = (
     Family("headrace_follow_timeouts_total", "Followers that waited too long for a head and asked by themselves"),
     Family("headrace_upstream_requests_total", "Requests sent upstream by fills"),
 )
-_SHA256 = re.compile(r"(?:^|,)\s*sha-256=:([A-Za-z0-9+/=]+):")
 _SERVER_ERRORS = range(500, 600)
 _REMEMBERED = 10_000
 _FLIGHTS = 3
@@ -57,7 +73,7 @@ nobody must be able to switch off collapsing for others."""
 
 class Filler:
     """All flights of one worker. `neighbours` are the node's other workers, where it has any. `follow_timeout_s`: how
-    long a follower waits for a head before it asks by itself."""
+    long a follower waits for a head before it asks by itself. `slice_size`: see Slices."""
 
     def __init__(
         self,
@@ -68,9 +84,11 @@ class Filler:
         neighbours: Neighbours | None,
         *,
         follow_timeout_s: float,
+        slice_size: int,
     ) -> None:
         self._neighbours = neighbours
         self._shelf = Shelf(store, clock)
+        self._slices = Slices(client, store, self._shelf, clock, row, slice_size)
         self._client, self._store, self._clock, self._row = client, store, clock, row
         self._follow_timeout_s = follow_timeout_s
         self._flights: dict[str, Flight] = {}
@@ -121,14 +139,19 @@ class Filler:
         """Whether the last answer said that nothing can be kept: then the viewer's own question goes upstream."""
         return key in self._uncacheable
 
+    def reading(self, question: Question, meta: Meta, body: SparseBody) -> SlicedBody:
+        """A reader of an object that has slices missing; it asks `question` for them."""
+        return self._slices.reading(question, meta, body)
+
     async def start(self) -> None:
         """Let the node's other workers follow what this one leads."""
         if self._neighbours:
             await self._neighbours.start(self._led)
 
     async def close(self) -> None:
-        """End all flights."""
+        """End all flights and runs."""
         await self._owner.close()
+        await self._slices.close()
         if self._neighbours:
             await self._neighbours.close()
 
@@ -257,7 +280,9 @@ class Filler:
             self._row.add("headrace_followed_now", amount=-1)
         if isinstance(told, Growing):
             return Ending.FOLLOWED
-        if stored is None:
+        if isinstance(told, Sliced) and await self._filled_before(flight, stored):
+            return Ending.FOLLOWED
+        if stored is None or isinstance(told, Sliced):
             raise Alone
         elif isinstance(told, Fresh):
             flight.tell(Revalidated(await self._freshened_by(told, flight, stored)))
@@ -275,6 +300,8 @@ class Filler:
         return found
 
     async def _flight(self, flight: Flight, stored: Stored | None, why: Revalidate | None) -> Ending:
+        if stored is None and (part := self._slices.first(flight.question)) is not None:
+            return await self._sliced(flight, part)
         arrival = await self._ask(flight.question, why.conditions if why else ())
         if arrival.response.status == 304 and stored is not None:
             arrival.response.close()
@@ -288,7 +315,48 @@ class Filler:
                 response.close()
                 flight.tell(StaleOnError(stored, f"status {response.status}"))
                 return Ending.STALE_ON_ERROR
-        verdict = _storing(flight.question, response.status, response.fields, arrival)
+        return await self._arrived(flight, arrival, response.status, response.fields)
+
+    async def _sliced(self, flight: Flight, part: Part) -> Ending:
+        """A flight that asks for slices first: what it is told decides how it goes on."""
+        arrival = await self._ask(flight.question, (range_field(part),))
+        response = arrival.response
+        try:
+            opened = await self._slices.open(flight, part, arrival)
+        except BaseException:
+            response.close()
+            raise
+        match opened:
+            case Shared():
+                self._land(flight)
+                flight.tell(opened)
+                return Ending.SLICED
+            case NotShared():
+                return self._not_shared(flight, response, opened.reason)
+            case AskWhole():
+                response.close()
+                arrival = await self._ask(flight.question, ())
+                return await self._arrived(flight, arrival, arrival.response.status, arrival.response.fields)
+            case AskOwn(reason):
+                return await self._own(flight, response, reason)
+            case TakeWhole(fields):
+                return await self._arrived(flight, arrival, 200, fields)
+            case None:
+                return await self._arrived(flight, arrival, response.status, response.fields)
+            case _:
+                assert_never(opened)
+
+    async def _own(self, flight: Flight, response: Response, reason: NotStored | str) -> Ending:
+        """Slices that cannot be kept are no answer to the viewer: ask as it did, for it alone."""
+        response.close()
+        own = await self._ask(flight.question, flight.question.ranged)
+        return self._not_shared(flight, own.response, reason)
+
+    async def _arrived(self, flight: Flight, arrival: Arrival, status: int, fields: Fields) -> Ending:
+        """The head of an answer is here: for all, or for the leader alone. `status` and `fields` are what it is stored
+        with; a 206 may be the whole."""
+        response = arrival.response
+        verdict = storable(flight.question, status, fields, arrival)
         if isinstance(verdict, NotStored) or not response.delimited:
             return self._not_shared(flight, response, verdict if isinstance(verdict, NotStored) else "undelimited")
         try:
@@ -296,25 +364,27 @@ class Filler:
             length = response.length if response.has_body else 0
             writer = await Writer.open(self._store, place.meta, length, place.epoch)
         except NoRoom:
+            if status != response.status:
+                return await self._own(flight, response, "no-room")
             return self._not_shared(flight, response, "no-room")
         except BaseException:
             response.close()
             raise
         return await self._bring_in(flight, response, writer)
 
-    async def _ask(self, question: Question, conditions: Fields) -> "_Arrival":
+    async def _ask(self, question: Question, conditions: Fields) -> Arrival:
         self._row.add("headrace_upstream_requests_total")
         sent = self._clock.wall()
         response = await self._client.send(
             "GET", question.target, question.fields + conditions, key=question.key, hints=question.hints
         )
-        return _Arrival(response, sent, self._clock.wall())
+        return Arrival(response, sent, self._clock.wall())
 
-    async def _freshen(self, flight: Flight, stored: Stored, arrival: "_Arrival") -> Ending | None:
+    async def _freshen(self, flight: Flight, stored: Stored, arrival: Arrival) -> Ending | None:
         """The ending of a 304; None when it says that what is stored may not be shared: then the answer itself is asked
         for, and nothing of before is kept."""
         merged = stored.meta.freshened(arrival.response.fields, arrival.sent, arrival.received)
-        verdict = _storing(flight.question, merged.status, merged.fields, arrival)
+        verdict = storable(flight.question, merged.status, merged.fields, arrival)
         if isinstance(verdict, NotStored) and verdict is not NotStored.NO_LIFETIME:
             await self._store.invalidate(flight.question.key)
             flight.epoch = self._store.epoch(flight.question.key)
@@ -349,33 +419,12 @@ class Filler:
         return Ending.FILLED if kept else Ending.NOT_KEPT
 
 
-@dataclass(frozen=True, slots=True)
-class _Arrival:
-    """An answer's head and when it was asked for and came (wall clock)."""
-
-    response: Response
-    sent: float
-    received: float
-
-
-def _storing(question: Question, status: int, fields: Fields, arrival: _Arrival) -> Meta | NotStored:
-    return storing(
-        key=question.key,
-        method="GET",
-        request=question.fields,
-        status=status,
-        response=fields,
-        request_time=arrival.sent,
-        response_time=arrival.received,
-    )
-
-
 def _check(response: Response, writer: Writer) -> None:
     """Length as announced, bytes as origin digested them (RFC 9530)."""
     if response.has_body and response.length is not None and writer.written != response.length:
         raise UpstreamFailed("upstream sent another length than it announced")
-    stated = _SHA256.search(single(response.fields, "Repr-Digest") or "")
-    if stated and response.status == 200 and base64.b64encode(writer.digest).decode() != stated[1]:
+    stated = stated_sha256(response.fields) if writer.meta.status == 200 else None
+    if stated is not None and writer.digest != stated:
         raise UpstreamFailed("upstream's bytes do not match its digest")
 
 

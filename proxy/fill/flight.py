@@ -7,8 +7,9 @@ from enum import StrEnum
 from kit.errors import UpstreamFailed
 from proxy.http.fields import Fields
 from proxy.rules.meta import Meta
-from proxy.rules.storing import NotStored
+from proxy.rules.storing import NotStored, storing
 from proxy.store.bodies import Body
+from proxy.store.sparse import SparseBody
 from proxy.store.store import Stored
 from proxy.upstream.client import Response
 from proxy.upstream.interim import Listener
@@ -27,6 +28,8 @@ class Ending(StrEnum):
     """Upstream failed; what was stored may serve (RFC 5861 4)."""
     FOLLOWED = "followed"
     """Another worker of this node asked upstream; this one told its viewers what that one got."""
+    SLICED = "sliced"
+    """The first slices of an object are on their way; others come when somebody asks for them."""
     NOT_SHARED = "not_shared"
     """The answer is for the leader alone; followers ask by themselves."""
     FAILED = "failed"
@@ -42,7 +45,7 @@ class Shared:
     """An answer for all who wait: new, or growing still."""
 
     meta: Meta
-    body: Body
+    body: Body | SparseBody
     kept: bool
     upstream_status: int
     upstream_cache_status: str | None
@@ -85,6 +88,30 @@ class Question:
     fields: Fields
     flight: str
     hints: Listener | None = None
+    ranged: Fields = ()
+    """The viewer's own Range and conditions, where it may be asked for slices."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """An answer's head and when it was asked for and came (wall clock)."""
+
+    response: Response
+    sent: float
+    received: float
+
+
+def storable(question: Question, status: int, fields: Fields, arrival: Arrival) -> Meta | NotStored:
+    """May an answer be kept (rules.storing), taken for one with this status and these fields?"""
+    return storing(
+        key=question.key,
+        method="GET",
+        request=question.fields,
+        status=status,
+        response=fields,
+        request_time=arrival.sent,
+        response_time=arrival.received,
+    )
 
 
 class Going(UpstreamFailed):

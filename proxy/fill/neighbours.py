@@ -25,6 +25,7 @@ from proxy.rules.meta import Meta
 from proxy.store import format as file_format
 from proxy.store.bodies import Body, FileBody, GrowingBody
 from proxy.store.descriptors import Lease
+from proxy.store.sparse import SparseBody
 from proxy.upstream import failures
 
 _MOST = 4_096
@@ -70,7 +71,12 @@ class Stale:
     error: str
 
 
-Told = Growing | Fresh | Stale
+@dataclass(frozen=True, slots=True)
+class Sliced:
+    """The object is in the store; its slices come as they are asked for."""
+
+
+Told = Growing | Fresh | Stale | Sliced
 
 
 class Neighbours:
@@ -184,12 +190,14 @@ class Neighbours:
             wire.say(kind="failed", error=failures.encode(error))
             return
         wire.say(**_told(outcome))
-        if isinstance(outcome, Shared):
+        if isinstance(outcome, Shared) and not isinstance(outcome.body, SparseBody):
             await _follow_body(outcome.body, wire)
 
 
 def _told(outcome: Outcome) -> dict[str, Any]:
     match outcome:
+        case Shared(_, SparseBody()):
+            return {"kind": "sliced"}
         case Shared(meta, body, _, status, cache_status):
             place = body.place if isinstance(body, GrowingBody | FileBody) else None
             return {
@@ -251,6 +259,8 @@ def _understood(message: dict[str, Any], wire: "_Wire") -> Told:
         case "shared":
             meta, body = file_format.decode(message["meta"]), _body(message["length"], message["place"])
             return Growing(meta, body, message["status"], message["cache_status"], wire)
+        case "sliced":
+            return Sliced()
         case "revalidated":
             return Fresh(file_format.decode(message["meta"]))
         case _:

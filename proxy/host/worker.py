@@ -19,7 +19,7 @@ from kit.metrics import Board, Family, Row
 from kit.service import stop_signal
 from kit.tasks import Owner
 from kit.workers import Told
-from proxy.fill import filler
+from proxy.fill import filler, runs
 from proxy.fill.filler import Filler
 from proxy.fill.leases import Leases
 from proxy.fill.neighbours import Neighbours
@@ -55,7 +55,14 @@ class Role:
 
 def families(reasons: tuple[str, ...]) -> tuple[Family, ...]:
     """Every metric of a node whose tier refuses for `reasons`."""
-    return (*account.METRICS, account.refusals(reasons), *filler.METRICS, *probes.METRICS, *store.METRICS)
+    return (
+        *account.METRICS,
+        account.refusals(reasons),
+        *filler.METRICS,
+        *runs.METRICS,
+        *probes.METRICS,
+        *store.METRICS,
+    )
 
 
 def run(told: Told, settings: NodeSettings, role: Role) -> None:
@@ -112,7 +119,15 @@ async def engine(
     owner = Owner("worker")
     async with Client(role.bases, role.authority, manners, clock, role.sign) as client:
         neighbours = Neighbours(leases, upstream.follow_timeout_s) if leases else None
-        filling = Filler(client, kept, clock, row, neighbours, follow_timeout_s=upstream.follow_timeout_s)
+        filling = Filler(
+            client,
+            kept,
+            clock,
+            row,
+            neighbours,
+            follow_timeout_s=upstream.follow_timeout_s,
+            slice_size=settings.store.slice,
+        )
         await filling.start()
         pipeline = Pipeline(
             name=settings.name,

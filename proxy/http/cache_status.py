@@ -10,6 +10,7 @@ class Forward(StrEnum):
     METHOD = "method"
     URI_MISS = "uri-miss"
     VARY_MISS = "vary-miss"
+    PARTIAL = "partial"
     STALE = "stale"
     REQUEST = "request"
 

@@ -20,6 +20,7 @@ class Handling(StrEnum):
 
     HIT = "hit"
     STALE = "stale"
+    PARTIAL = "partial"
     REVALIDATED = "revalidated"
     MISS = "miss"
     COLLAPSED = "collapsed"

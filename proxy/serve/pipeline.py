@@ -11,6 +11,8 @@ account     count it, log it                                        account
 """
 
 import asyncio
+from collections.abc import Callable
+from functools import partial
 from typing import assert_never
 
 from aiohttp.web import BaseRequest, StreamResponse
@@ -20,6 +22,7 @@ from kit.clock import Clock
 from kit.errors import HeadraceError, Overloaded, Refused, Side, UpstreamFailed
 from proxy.fill.filler import Filler
 from proxy.fill.flight import NotShared, Outcome, Question, Revalidated, Shared, StaleOnError
+from proxy.fill.runs import Changed, NotSliced
 from proxy.fill.variants import Found
 from proxy.http import cache_control, cache_status, proxy_status
 from proxy.http.cache_status import Forward
@@ -37,10 +40,16 @@ from proxy.serve.passing import Passer
 from proxy.serve.tier import Direct, Passage, Tier
 from proxy.serve.wire import Answer, Sent, cut
 from proxy.store.bodies import Body
+from proxy.store.sparse import SparseBody
 from proxy.store.store import Store, Stored
 from proxy.upstream import failures
 
 _CONDITIONAL = ("If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range", "Range")
+_LOWER_CONDITIONAL = frozenset(name.lower() for name in _CONDITIONAL)
+_Ask = Callable[[], Question]
+"""The question that a request would put upstream; it costs something to make."""
+_BEGINNINGS = 2
+"""So often a request begins anew whose object turns out to have another version before the head is out."""
 REFUSAL = b'{"error":"refused"}\n'
 """The one body of every refusal (contracts.md)."""
 
@@ -104,8 +113,18 @@ class Pipeline:
         came_back = self._onward.came_back(exchange)
         if exchange.method not in ("GET", "HEAD"):
             return await self._passer.pass_on(exchange, answer, passage, key, Forward.METHOD)
-        found = await self._filler.lookup(key, lambda: self._asked(exchange))
-        return await self._serve(exchange, answer, passage, key, found, came_back=came_back)
+        for left in reversed(range(_BEGINNINGS)):
+            found = await self._filler.lookup(key, lambda: self._asked(exchange))
+            try:
+                return await self._serve(exchange, answer, passage, key, found, came_back=came_back)
+            except Changed:
+                if exchange.head_sent or not left:
+                    raise
+            except NotSliced:
+                if exchange.head_sent:
+                    raise
+                break
+        return await self._passer.pass_on(exchange, answer, passage, key, Forward.PARTIAL)
 
     async def _serve(
         self, exchange: Exchange, answer: Answer, passage: Passage, key: str, found: Found, *, came_back: bool
@@ -113,6 +132,7 @@ class Pipeline:
         """Decide, and act on the decision."""
         stored = found.stored
         meta = stored.meta if stored else None
+        ask = partial(self._question, exchange, answer, passage, key, found)
         decision = (
             Miss(vary=True) if found.others else decide(meta, found.request, self._clock.wall(), grace=self._tier.grace)
         )
@@ -124,25 +144,21 @@ class Pipeline:
             case Fresh(_, ttl):
                 assert stored is not None
                 exchange.handling = Handling.HIT
-                return await self._hit(exchange, answer, stored, cache_status.hit(self._name, ttl))
+                return await self._hit(exchange, answer, stored, cache_status.hit(self._name, ttl), ask)
             case StaleWhileRevalidate(_, ttl, refresh):
                 assert stored is not None
                 exchange.handling = Handling.STALE
-                self._filler.refresh(self._question(exchange, answer, passage, key, found), stored, refresh)
-                return await self._hit(exchange, answer, stored, cache_status.hit(self._name, ttl))
+                self._filler.refresh(ask(), stored, refresh)
+                return await self._hit(exchange, answer, stored, cache_status.hit(self._name, ttl), ask)
             case Revalidate():
-                return await self._fill(
-                    exchange, answer, self._question(exchange, answer, passage, key, found), stored, decision
-                )
+                return await self._fill(exchange, answer, ask(), stored, decision)
             case Miss(vary):
                 if exchange.method == "HEAD":  # a head alone is not worth fetching a body for
                     why = Forward.VARY_MISS if vary else Forward.URI_MISS
                     return await self._passer.pass_on(exchange, answer, passage, key, why)
                 if self._filler.passes(key):
                     return await self._passer.pass_on(exchange, answer, passage, key, Forward.BYPASS)
-                return await self._fill(
-                    exchange, answer, self._question(exchange, answer, passage, key, found), None, decision
-                )
+                return await self._fill(exchange, answer, ask(), None, decision)
             case _:
                 assert_never(decision)
 
@@ -151,11 +167,20 @@ class Pipeline:
     ) -> Sent:
         outcome, collapsed = await self._filler.fill(question, stored, why if isinstance(why, Revalidate) else None)
         forward = Forward.STALE if isinstance(why, Revalidate) else Forward.VARY_MISS if why.vary else Forward.URI_MISS
-        return await self._deliver_outcome(exchange, answer, outcome, forward, collapsed)
+        return await self._deliver_outcome(exchange, answer, question, outcome, forward, collapsed)
 
     async def _deliver_outcome(
-        self, exchange: Exchange, answer: Answer, outcome: Outcome, forward: Forward, collapsed: bool
+        self,
+        exchange: Exchange,
+        answer: Answer,
+        question: Question,
+        outcome: Outcome,
+        forward: Forward,
+        collapsed: bool,
     ) -> Sent:
+        def ask() -> Question:
+            return question
+
         match outcome:
             case Shared():
                 exchange.handling = Handling.COLLAPSED if collapsed else Handling.MISS
@@ -164,30 +189,36 @@ class Pipeline:
                 )
                 theirs = outcome.upstream_cache_status
                 member = f"{theirs}, {ours}" if theirs else ours
-                return await self._deliver(exchange, answer, outcome.meta, outcome.body, member)
+                return await self._deliver(exchange, answer, outcome.meta, outcome.body, member, ask)
             case Revalidated(stored):
                 exchange.handling = Handling.REVALIDATED
                 ours = cache_status.forwarded(self._name, forward, status=304, collapsed=collapsed)
-                return await self._deliver(exchange, answer, stored.meta, stored.body, ours)
+                return await self._deliver(exchange, answer, stored.meta, stored.body, ours, ask)
             case StaleOnError(stored, error):
                 exchange.handling, exchange.reason = Handling.STALE, error
                 left = freshness(stored.meta).lifetime - age(stored.meta, self._clock.wall())
-                return await self._hit(exchange, answer, stored, cache_status.hit(self._name, left, detail="error"))
+                ours = cache_status.hit(self._name, left, detail="error")
+                return await self._hit(exchange, answer, stored, ours, ask)
             case NotShared(response, reason):
                 ours = cache_status.forwarded(self._name, forward, status=response.status, detail=str(reason))
                 return await self._passer.relay(exchange, answer, response, ours)
             case _:
                 assert_never(outcome)
 
-    async def _hit(self, exchange: Exchange, answer: Answer, stored: Stored, member: str) -> Sent:
-        return await self._deliver(exchange, answer, stored.meta, stored.body, member)
+    async def _hit(self, exchange: Exchange, answer: Answer, stored: Stored, member: str, ask: _Ask) -> Sent:
+        return await self._deliver(exchange, answer, stored.meta, stored.body, member, ask)
 
-    async def _deliver(self, exchange: Exchange, answer: Answer, meta: Meta, body: Body, member: str) -> Sent:
+    async def _deliver(
+        self, exchange: Exchange, answer: Answer, meta: Meta, body: Body | SparseBody, member: str, ask: _Ask
+    ) -> Sent:
         stated = int(age(meta, self._clock.wall()))
-        extra = (("Age", str(stated)), ("Cache-Status", member), *self._common(exchange))
-        fields = without(meta.fields, (name for name, _ in extra))
+        common = self._common(exchange)
+        fields = without(meta.fields, ("Age", "Cache-Status", *(name for name, _ in common)))
         made = deliver.plan(meta.status, fields, meta.validators, body.length, exchange.method, exchange.fields)
         try:
+            if isinstance(body, SparseBody):
+                body, member = await self._slices(exchange, made, meta, body, member, ask())
+            extra = (("Age", str(stated)), ("Cache-Status", member), *common)
             return await deliver.send(answer, made, body, exchange.method, extra)
         except OSError as error:
             if isinstance(error, ConnectionError | TimeoutError):
@@ -196,8 +227,27 @@ class Pipeline:
             self._store.forget(meta.key)
             raise UpstreamFailed("the cache's disk failed during a read") from None
 
+    async def _slices(
+        self, exchange: Exchange, made: deliver.Plan, meta: Meta, body: SparseBody, member: str, question: Question
+    ) -> tuple[Body, str]:
+        """The body of an object that has slices missing, and what Cache-Status says of it: it was no hit when some that
+        the plan needs were not there."""
+        reading = self._filler.reading(question, meta, body)
+        if exchange.method == "HEAD":
+            return reading, member
+        there = await reading.prepare((piece.start, piece.end or body.length) for piece in made.pieces)
+        if not there and exchange.handling in (Handling.HIT, Handling.STALE):
+            exchange.handling = Handling.PARTIAL
+            member = cache_status.forwarded(self._name, Forward.PARTIAL, status=206, stored=True)
+        return reading, member
+
     def _question(self, exchange: Exchange, answer: Answer, passage: Passage, key: str, found: Found) -> Question:
-        return Question(key, strip_cmcd(passage.target), self._asked(exchange), found.flight, answer.hint)
+        ranged = tuple(
+            (name, value)
+            for name, value in exchange.fields
+            if exchange.method == "GET" and name.lower() in _LOWER_CONDITIONAL
+        )
+        return Question(key, strip_cmcd(passage.target), self._asked(exchange), found.flight, answer.hint, ranged)
 
     def _asked(self, exchange: Exchange) -> Fields:
         """The fields that a fill sends: what all viewers who wait for it have in common, but for the selecting ones."""

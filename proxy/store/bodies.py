@@ -119,7 +119,7 @@ class GrowingBody:
         """How many bytes can be read, each time that there are more, until the body has ended. UpstreamFailed when the
         rest will never come."""
         told = 0
-        while await self._reached(told):
+        while await self.wait_for(told):
             told = self._ready
             yield told
 
@@ -143,13 +143,13 @@ class GrowingBody:
     async def pieces(self, start: int, end: int | None) -> AsyncIterator[bytes]:
         """See Body. Waits for bytes that are still to come; the writer's own deadlines bound the wait."""
         while end is None or start < end:
-            if not await self._reached(start):
+            if not await self.wait_for(start):
                 return
             piece = await self._read(start, min(PIECE, self._ready - start, (end or self._ready) - start))
             start += len(piece)
             yield piece
 
-    async def _reached(self, offset: int) -> bool:
+    async def wait_for(self, offset: int) -> bool:
         """Wait until the byte at `offset` is there; False when the body ends before it."""
         while self._ready <= offset:
             if self._failure:

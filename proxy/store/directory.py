@@ -34,7 +34,7 @@ def scan(directory: Path) -> list[File]:
                 with contextlib.suppress(OSError):
                     if len(entry.name) == 38 and entry.is_file(follow_symlinks=False):
                         status = entry.stat(follow_symlinks=False)
-                        found.append(File(status.st_mtime, status.st_size, Path(entry.path)))
+                        found.append(File(status.st_mtime, disk.taken(status), Path(entry.path)))
     return found
 
 

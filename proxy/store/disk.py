@@ -118,7 +118,7 @@ def start_part(directory: Path, meta: Meta, length: int | None) -> Part:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if length:
             os.posix_fallocate(fd, 0, offset + length)
-        _write_all(fd, block, 0)
+        write_all(fd, block, 0)
     except OSError:
         path.unlink(missing_ok=True)
         raise
@@ -127,7 +127,7 @@ def start_part(directory: Path, meta: Meta, length: int | None) -> Part:
 
 def write(part: Part, piece: bytes, at: int) -> None:
     """Put body bytes in place; `at` counts from the body's start."""
-    _write_all(part.lease.fd, piece, part.offset + at)
+    write_all(part.lease.fd, piece, part.offset + at)
 
 
 def publish(
@@ -137,8 +137,13 @@ def publish(
     `current` says that an invalidation overtook the fill; it is asked under the lock that invalidations take."""
     fd = part.lease.fd
     os.ftruncate(fd, part.offset + length)
-    _write_all(fd, file_format.finished(part.block, length, digest), 0)
+    write_all(fd, file_format.finished(part.block, length, digest), 0)
     layout, _ = _read_head(fd, meta.key)
+    return give_name(directory, part, layout, meta, current)
+
+
+def give_name(directory: Path, part: Part, layout: Layout, meta: Meta, current: Callable[[], bool]) -> Published | None:
+    """Make a part whose head is in order findable; see publish."""
     path = path_of(directory, meta.key)
     path.parent.mkdir(exist_ok=True)
     with locked(directory):
@@ -163,7 +168,7 @@ def rewrite(directory: Path, layout: Layout, meta: Meta) -> bool:
         now, _ = _read_head(file.fileno(), meta.key)
         block = file_format.rewritten(now, meta)
         if block is not None and now.digest == layout.digest:
-            _write_all(file.fileno(), block, 0)
+            write_all(file.fileno(), block, 0)
             return True
     return False
 
@@ -222,14 +227,20 @@ def locked(directory: Path) -> Iterator[None]:
 
 
 def size_of(path: Path) -> int:
-    """Bytes of a file, 0 when it is not there."""
+    """Bytes that a file takes, 0 when it is not there."""
     try:
-        return path.lstat().st_size
+        return taken(path.lstat())
     except FileNotFoundError:
         return 0
 
 
-def _write_all(fd: int, data: bytes, at: int) -> None:
+def taken(status: os.stat_result) -> int:
+    """Bytes that a file takes: of a sparse one what is allocated, never 0 for one that has content."""
+    return min(status.st_size, max(status.st_blocks * 512, 1))
+
+
+def write_all(fd: int, data: bytes, at: int) -> None:
+    """Put bytes in place, all of them. OSError when the disk refuses."""
     view = memoryview(data)
     while view:
         count = os.pwrite(fd, view, at)

@@ -5,11 +5,15 @@
     n   body, checked by SHA-256
 
 The body's length and digest are written last, with the COMPLETE flag: a file without it is never served.
+
+A sliced file (store.sparse) says so with its slice size. It is sparse, has its length from the beginning, and just
+before the body a table: 8 bytes a slice, which say whether it is there and its CRC-32. Its digest field holds a random
+number, which tells it from other files of the same name. It is COMPLETE when every slice is there.
 """
 
 import struct
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import orjson
 
@@ -20,6 +24,11 @@ _MAGIC = b"HRC1"
 _COMPLETE = 1
 _SLACK = 512
 _ALIGN = 512
+PAGE = 4096
+"""Bodies of sliced files begin at a multiple of this, and their slices have a multiple of it."""
+RECORD = 8
+"""Bytes a slice in the table."""
+_MOST_OFFSET = 2**24
 HEAD_SIZE = _HEAD.size
 SLOT_OFFSET = HEAD_SIZE - 4
 """The keeper writes the object's slot here once it knows the object; 0 until then."""
@@ -43,6 +52,15 @@ class Layout:
     complete: bool
     slot: int = 0
     """Where a hit is marked, from 1; 0 while the keeper does not know the object."""
+    slice_size: int = 0
+    """Bytes of a slice; 0 where the file has none."""
+
+    @property
+    def table_offset(self) -> int:
+        """Where the table of slices begins, and the room for metadata ends; the body's offset where there is none."""
+        return (
+            self.body_offset - RECORD * -(-self.body_length // self.slice_size) if self.slice_size else self.body_offset
+        )
 
 
 def head_block(meta: Meta) -> tuple[bytes, int]:
@@ -50,6 +68,23 @@ def head_block(meta: Meta) -> tuple[bytes, int]:
     blob = encode(meta)
     offset = -(-(HEAD_SIZE + len(blob) + _SLACK) // _ALIGN) * _ALIGN
     return _pack(Layout(len(blob), zlib.crc32(blob), offset, 0, b"", False), blob), offset
+
+
+def sliced_block(meta: Meta, body_length: int, slice_size: int, identity: bytes) -> tuple[bytes, Layout] | None:
+    """All bytes before the body of a sliced file that has no slice yet; None when there would be too many slices."""
+    blob = encode(meta)
+    table = RECORD * -(-body_length // slice_size)
+    offset = -(-(HEAD_SIZE + len(blob) + _SLACK + table) // PAGE) * PAGE
+    if offset > _MOST_OFFSET:
+        return None
+    layout = Layout(len(blob), zlib.crc32(blob), offset, body_length, identity, False, 0, slice_size)
+    return _pack(layout, blob).ljust(offset, b"\0"), layout
+
+
+def completed() -> tuple[bytes, int]:
+    """The bytes that make a sliced file complete, and where they go: nothing beside them is touched, so that new
+    metadata may be written at the same time."""
+    return struct.pack(">H", _COMPLETE), len(_MAGIC)
 
 
 def finished(block: bytes, body_length: int, digest: bytes) -> bytes:
@@ -63,19 +98,17 @@ def finished(block: bytes, body_length: int, digest: bytes) -> bytes:
 def rewritten(layout: Layout, meta: Meta) -> bytes | None:
     """Head and metadata to write over those of a complete file; None when the new metadata does not fit."""
     blob = encode(meta)
-    if HEAD_SIZE + len(blob) > layout.body_offset:
+    if HEAD_SIZE + len(blob) > layout.table_offset:
         return None
-    changed = Layout(
-        len(blob), zlib.crc32(blob), layout.body_offset, layout.body_length, layout.digest, layout.complete, layout.slot
-    )
-    return _pack(changed, blob)
+    return _pack(replace(layout, meta_length=len(blob), meta_crc=zlib.crc32(blob)), blob)
 
 
 def parse(block: bytes, file_size: int, key: str | None) -> tuple[Layout, Meta]:
-    """Head and metadata of a file whose first bytes are `block`; Foreign unless it is whole and for `key` (or any)."""
+    """Head and metadata of a file whose first bytes are `block`; Foreign unless it is for `key` (or any) and whole, or
+    sliced: which slices are there its table tells."""
     layout = _unpack(block)
     blob = block[HEAD_SIZE : HEAD_SIZE + layout.meta_length]
-    if not layout.complete or file_size != layout.body_offset + layout.body_length:
+    if not (layout.complete or layout.slice_size) or file_size != layout.body_offset + layout.body_length:
         raise Foreign("incomplete")
     if len(blob) != layout.meta_length or zlib.crc32(blob) != layout.meta_crc:
         raise Foreign("torn metadata")
@@ -95,7 +128,7 @@ def _pack(layout: Layout, blob: bytes) -> bytes:
     head = _HEAD.pack(
         _MAGIC,
         flags,
-        0,
+        layout.slice_size // PAGE,
         layout.meta_length,
         layout.meta_crc,
         layout.body_offset,
@@ -103,16 +136,17 @@ def _pack(layout: Layout, blob: bytes) -> bytes:
         layout.digest.ljust(32, b"\0"),
         layout.slot,
     )
-    return (head + blob).ljust(layout.body_offset, b"\0")
+    return (head + blob).ljust(layout.table_offset, b"\0")
 
 
 def _unpack(block: bytes) -> Layout:
     if len(block) < HEAD_SIZE:
         raise Foreign("too short")
-    magic, flags, _, meta_length, crc, offset, length, digest, slot = _HEAD.unpack_from(block)
-    if magic != _MAGIC or offset > 2**24 or meta_length > offset:
+    magic, flags, pages, meta_length, crc, offset, length, digest, slot = _HEAD.unpack_from(block)
+    layout = Layout(meta_length, crc, offset, length, digest, bool(flags & _COMPLETE), slot, pages * PAGE)
+    if magic != _MAGIC or offset > _MOST_OFFSET or HEAD_SIZE + meta_length > layout.table_offset:
         raise Foreign("not a cache file")
-    return Layout(meta_length, crc, offset, length, digest, bool(flags & _COMPLETE), slot)
+    return layout
 
 
 def encode(meta: Meta) -> bytes:

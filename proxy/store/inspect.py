@@ -10,7 +10,7 @@ import lmdb
 
 from proxy.rules import variants
 from proxy.rules.freshness import age, freshness
-from proxy.store import disk, journal
+from proxy.store import disk, journal, sparse
 from proxy.store.directory import scan
 from proxy.store.format import Foreign
 from proxy.store.index import FOLDER, Index, Row
@@ -115,11 +115,7 @@ def _verify_file(result: Verified, directory: Path, path: Path, row: Row | None,
         found = disk.find(directory, disk.read_meta(path).key)
         if found is None:
             return
-        digest = hashlib.sha256()
-        with path.open("rb") as file:
-            file.seek(found.layout.body_offset)
-            while piece := file.read(_PIECE):
-                digest.update(piece)
+        damaged = sparse.damaged(found) if found.layout.slice_size else _digest(found) != found.layout.digest
     except Foreign as error:
         result.findings.append(f"{where}: {error}")
         return
@@ -128,9 +124,18 @@ def _verify_file(result: Verified, directory: Path, path: Path, row: Row | None,
         return
     result.files += 1
     result.bytes += found.layout.body_length
-    if digest.digest() != found.layout.digest:
+    if damaged:
         result.findings.append(f"{where}: {found.meta.key}: the body is not what was written")
     if row is None and not waiting:
         result.findings.append(f"{where}: {found.meta.key}: not in the index")
     elif row is not None and row.size != disk.size_of(path) and not waiting:
         result.findings.append(f"{where}: {found.meta.key}: the index has another size")
+
+
+def _digest(found: disk.Found) -> bytes:
+    state = hashlib.sha256()
+    with found.path.open("rb") as file:
+        file.seek(found.layout.body_offset)
+        while piece := file.read(_PIECE):
+            state.update(piece)
+    return state.digest()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
 from kit import log
 from kit.metrics import Family, Row
@@ -18,6 +19,7 @@ from proxy.store.descriptors import Descriptors, Lease
 from proxy.store.disk import Found
 from proxy.store.evict import Marks
 from proxy.store.format import Foreign, Layout
+from proxy.store.sparse import SparseBody, SparseFile, reopen
 
 T = TypeVar("T")
 
@@ -34,7 +36,7 @@ METRICS = (
     Family("headrace_store_entries", "Answers in the workers' indexes", "gauge"),
     Family("headrace_store_errors_total", "Failed disk operations; each was served as a miss"),
     Family(
-        "headrace_store_foreign_total", "Files under an answer's name that were not whole or not ours; each was a miss"
+        "headrace_store_foreign_total", "Files, and slices of files, that were not whole or not ours; each was a miss"
     ),
     Family(
         "headrace_invalidations_total",
@@ -93,7 +95,7 @@ class Stored:
     """A stored answer, ready to be served."""
 
     meta: Meta
-    body: MemoryBody | FileBody
+    body: MemoryBody | FileBody | SparseBody
     entry: Entry
 
 
@@ -114,6 +116,7 @@ class Store:
         self._row, self._node = row, node
         self._index: OrderedDict[str, Entry] = OrderedDict()
         self._descriptors = Descriptors(_DESCRIPTORS)
+        self._sparse: WeakValueDictionary[bytes, SparseFile] = WeakValueDictionary()
         self._memory = 0
         self._visited = visited
         self._changing: set[asyncio.Future[Any]] = set()
@@ -148,7 +151,7 @@ class Store:
         lease = self._descriptors.get(entry.path)
         if lease is None or entry.layout is None:
             return None
-        return Stored(entry.meta, FileBody(lease, entry.layout.body_offset, entry.layout.body_length), entry)
+        return Stored(entry.meta, _body(lease, entry.layout), entry)
 
     async def _found(self, key: str, now: float) -> Stored | None:
         """Look in the directory: another worker, or an earlier life of this one, may have stored it."""
@@ -173,15 +176,25 @@ class Store:
         """The file for `key`, and its body when that is small. (None, None): a miss."""
         try:
             found = await self.blocking(disk.find, self.directory, key)
-            if found is None or found.layout.body_length > self.bounds.memory_object:
+            if found is not None and not found.layout.complete:
+                return replace(found, lease=self.known(await self.blocking(reopen, found))), None
+            if found is None or found.layout.slice_size or found.layout.body_length > self.bounds.memory_object:
                 return found, None
             return found, await self.blocking(disk.read_whole, found)
         except OSError as error:
             self.disk_error("read", error)
         except Foreign as error:
-            self._row.add("headrace_store_foreign_total")
-            log.get("store").warning("foreign file", key=key[:200], why=str(error))
+            self.foreign(str(error), key=key[:200])
         return None, None
+
+    def known(self, file: SparseFile) -> SparseFile:
+        """The one SparseFile of this process for that file: who reads it shares what is known of its slices."""
+        return self._sparse.setdefault(file.identity, file)
+
+    def foreign(self, why: str, **about: object) -> None:
+        """Count a file, or a slice, that is not what we wrote."""
+        self._row.add("headrace_store_foreign_total")
+        log.get("store").warning("foreign file", why=why, **about)
 
     def keep(self, entry: Entry, lease: Lease | None = None) -> Stored:
         """Index what was just published: a body in memory, or a file with its open `lease`."""
@@ -293,7 +306,7 @@ class Store:
         self._descriptors.add(entry.path, lease)
         self._index[entry.meta.key] = entry
         self._evict()
-        return Stored(entry.meta, FileBody(lease, entry.layout.body_offset, entry.layout.body_length), entry)
+        return Stored(entry.meta, _body(lease, entry.layout), entry)
 
     def _evict(self) -> None:
         """Stay within entries and memory; what has a file can be found again."""
@@ -306,3 +319,10 @@ class Store:
         if entry.body is not None:
             self._memory -= entry.body.length
         self._descriptors.drop(entry.path)
+
+
+def _body(lease: Lease, layout: Layout) -> FileBody | SparseBody:
+    """The body in an open file."""
+    if isinstance(lease, SparseFile) and not lease.complete:
+        return SparseBody(lease)
+    return FileBody(lease, layout.body_offset, layout.body_length)

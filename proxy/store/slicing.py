@@ -1,0 +1,89 @@
+"""Sliced objects in one worker's store: begin one, make room for slices, bring bytes in, see it complete.
+
+What sparse does to the file is here done off the loop, counted and accounted for.
+"""
+
+from proxy.http.digests import stated_sha256
+from proxy.rules.meta import Meta
+from proxy.store import sparse
+from proxy.store.sparse import SparseBody, SparseFile
+from proxy.store.store import Entry, Store, Stored
+from proxy.store.writer import NoRoom
+
+_ROTTEN = "a slice is not what was written"
+
+
+async def begin(store: Store, meta: Meta, length: int, slice_size: int, epoch: int, now: float) -> Stored | None:
+    """A new object of `length` bytes without any slice, findable. None when an invalidation since `epoch` overtook it
+    or it would have too many slices; NoRoom when the disk refuses."""
+    try:
+        made = await store.blocking(
+            sparse.create, store.directory, meta, length, slice_size, lambda: store.epoch(meta.key) == epoch
+        )
+    except OSError as error:
+        store.disk_error("start", error)
+        raise NoRoom from None
+    if made is None:
+        return None
+    file, published = made
+    store.reserve(sparse.size(file) - published.replaced)
+    return store.keep(Entry(meta, published.path, None, file.layout, now, epoch), store.known(file))
+
+
+async def make_room(store: Store, file: SparseFile, start: int, end: int) -> None:
+    """Take the space for body bytes `start` to `end`. NoRoom: over the bytes allowed, or the disk refused."""
+    if not store.room_for(end - start):
+        raise NoRoom
+    try:
+        store.reserve(await store.blocking(sparse.allocate, file, start, end))
+    except OSError as error:
+        store.disk_error("allocate", error)
+        raise NoRoom from None
+
+
+async def readable(store: Store, file: SparseFile, index: int) -> bool:
+    """Whether a slice is there and sound; what another worker brought in is seen. OSError when the disk refuses."""
+    if not file.there(index):
+        await store.blocking(sparse.read_table, file)
+    if file.trusted[index] or not file.there(index):
+        return bool(file.trusted[index])
+    if await store.blocking(sparse.sound, file, index):
+        return True
+    store.foreign(_ROTTEN, slice=index)
+    return False
+
+
+async def put(store: Store, file: SparseFile, at: int, piece: bytes, whole: list[tuple[int, int]]) -> None:
+    """Bring in body bytes, and with them the slices that are `whole`: (index, CRC-32). OSError when the disk
+    refuses."""
+    await store.blocking(sparse.put, file, at, piece, whole)
+
+
+async def grown(store: Store, file: SparseFile, meta: Meta) -> bool:
+    """After a run: tell the keeper; and where every slice is there and sound the object is complete. False when it is
+    not what upstream's digest says (RFC 9530)."""
+    try:
+        await store.blocking(sparse.note_growth, store.directory, file, meta.key)
+        if not await store.blocking(sparse.all_there, file):
+            return True
+        rotten = await store.blocking(sparse.rotten, file)
+        for index in rotten:
+            store.foreign(_ROTTEN, slice=index)
+        return bool(rotten) or await store.blocking(_complete, file, stated_sha256(meta.fields))
+    except OSError as error:
+        store.disk_error("complete", error)
+        return True
+
+
+def _complete(file: SparseFile, stated: bytes | None) -> bool:
+    if stated is not None and sparse.digest(file) != stated:
+        return False
+    sparse.complete(file)
+    return True
+
+
+async def withdraw(store: Store, body: SparseBody, key: str, now: float) -> None:
+    """Invalidate the object under `key`, if `body` is still its body: upstream has another version."""
+    stored = await store.lookup(key, now)
+    if stored is not None and isinstance(stored.body, SparseBody) and stored.body.file is body.file:
+        await store.invalidate(key)
