@@ -54,6 +54,10 @@ class Changed(UpstreamFailed):
     """The object has another version by now: what was read of this one cannot be continued."""
 
 
+class Forbidden(UpstreamFailed):
+    """Upstream refused a run to who began it; that says nothing of other readers."""
+
+
 class NotSliced(UpstreamFailed):
     """These slices cannot be kept: the bytes can be passed on, not brought in."""
 
@@ -140,7 +144,7 @@ class Runs:
         self, run: Run, question: Question, meta: Meta, response: Response | None
     ) -> tuple[RunEnding, UpstreamFailed | None]:
         try:
-            await slicing.make_room(self._store, run.file, run.start, run.stop)
+            await slicing.make_room(self._store, run.file, meta.key, run.start, run.stop)
             response = response or await self._ask(run, question, meta)
             await self._take(run, response)
         except NoRoom:
@@ -167,8 +171,9 @@ class Runs:
         if verdict is Verdict.SAME:
             return response
         response.close()
-        if verdict is Verdict.FAILED:
-            raise UpstreamFailed(f"upstream answered {response.status} to a request for slices")
+        if verdict in (Verdict.FAILED, Verdict.FORBIDDEN):
+            kind = Forbidden if verdict is Verdict.FORBIDDEN else UpstreamFailed
+            raise kind(f"upstream answered {response.status} to a request for slices")
         if verdict is Verdict.LIES:
             self._lied(question.key)
         raise Changed("the object changed while it was read")

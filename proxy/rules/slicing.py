@@ -105,6 +105,8 @@ class Verdict(Enum):
     """Another version, or none any more."""
     LIES = auto()
     """It is not what was asked for: this upstream cannot be asked for slices."""
+    FORBIDDEN = auto()
+    """A refusal that is about who asked."""
     FAILED = auto()
     """No answer about the object."""
 
@@ -112,8 +114,10 @@ class Verdict(Enum):
 def judge(status: int, response: Fields, length: int | None, asked: Part, total: int, stored: Validators) -> Verdict:
     """The verdict on an answer to a request for the bytes `asked` of an object of `total` bytes; `length` is the
     announced one of its body, None where it is chunked."""
+    if status in _OF_THE_ASKER:
+        return Verdict.FORBIDDEN
     if status != 206:
-        return Verdict.FAILED if status >= 500 or status in _OF_THE_ASKER else _other(status, response, stored)
+        return Verdict.FAILED if status >= 500 else _other(status, response, stored)
     found = content_range(response)
     if found is None:
         return Verdict.LIES

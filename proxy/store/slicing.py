@@ -30,12 +30,17 @@ async def begin(store: Store, meta: Meta, length: int, slice_size: int, epoch: i
     return store.keep(Entry(meta, published.path, None, file.layout, now, epoch), store.known(file))
 
 
-async def make_room(store: Store, file: SparseFile, start: int, end: int) -> None:
-    """Take the space for body bytes `start` to `end`. NoRoom: over the bytes allowed, or the disk refused."""
+async def make_room(store: Store, file: SparseFile, key: str, start: int, end: int) -> None:
+    """Take the space for body bytes `start` to `end`, and tell the keeper. NoRoom: over the bytes allowed, or the disk
+    refused. A file that was removed meanwhile grows for those who read it now, and is not to be found again."""
     if not store.room_for(end - start):
         raise NoRoom
     try:
-        store.reserve(await store.blocking(sparse.allocate, file, start, end))
+        took = await store.blocking(sparse.allocate, file, start, end)
+        if await store.blocking(sparse.note_growth, store.directory, file, key):
+            store.reserve(took)
+        else:
+            store.forget(key)
     except OSError as error:
         store.disk_error("allocate", error)
         raise NoRoom from None
@@ -53,6 +58,13 @@ async def readable(store: Store, file: SparseFile, index: int) -> bool:
     return False
 
 
+async def all_there(store: Store, file: SparseFile, indexes: range) -> bool:
+    """Whether the table has these slices; whether they are sound shows when they are read."""
+    if 0 not in file.trusted[indexes.start : indexes.stop]:
+        return True
+    return await store.blocking(sparse.all_there, file, indexes)
+
+
 async def put(store: Store, file: SparseFile, at: int, piece: bytes, whole: list[tuple[int, int]]) -> None:
     """Bring in body bytes, and with them the slices that are `whole`: (index, CRC-32). OSError when the disk
     refuses."""
@@ -60,11 +72,10 @@ async def put(store: Store, file: SparseFile, at: int, piece: bytes, whole: list
 
 
 async def grown(store: Store, file: SparseFile, meta: Meta) -> bool:
-    """After a run: tell the keeper; and where every slice is there and sound the object is complete. False when it is
-    not what upstream's digest says (RFC 9530)."""
+    """After a run: where every slice is there and sound the object is complete. False when it is not what upstream's
+    digest says (RFC 9530)."""
     try:
-        await store.blocking(sparse.note_growth, store.directory, file, meta.key)
-        if not await store.blocking(sparse.all_there, file):
+        if file.complete or not await store.blocking(sparse.all_there, file, range(file.grid.count)):
             return True
         rotten = await store.blocking(sparse.rotten, file)
         for index in rotten:

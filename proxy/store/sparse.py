@@ -106,10 +106,10 @@ def read_table(file: SparseFile) -> None:
     file.table = os.pread(file.fd, len(file.table), file.layout.table_offset).ljust(len(file.table), b"\0")
 
 
-def all_there(file: SparseFile) -> bool:
-    """Whether the file has every slice and is not known to be complete yet."""
+def all_there(file: SparseFile, indexes: range) -> bool:
+    """Whether the table has these slices now."""
     read_table(file)
-    return not file.complete and all(map(file.there, range(file.grid.count)))
+    return all(map(file.there, indexes))
 
 
 def size(file: SparseFile) -> int:
@@ -167,15 +167,17 @@ def complete(file: SparseFile) -> None:
     file.complete = True
 
 
-def note_growth(directory: Path, file: SparseFile, key: str) -> None:
-    """Tell the keeper that the object under `key` takes more now, if it is still this file's."""
+def note_growth(directory: Path, file: SparseFile, key: str) -> bool:
+    """Tell the keeper that the object under `key` takes more now; False when that is not this file's any more."""
     with disk.locked(directory):
         try:
             found = disk.find(directory, key)
         except Foreign:
-            return
-        if found is not None and found.layout.digest == file.identity:
-            journal.append(directory, "stored", key, tags_of(found.meta.fields))
+            return False
+        if found is None or found.layout.digest != file.identity:
+            return False
+        journal.append(directory, "stored", key, tags_of(found.meta.fields))
+        return True
 
 
 def damaged(found: Found) -> bool:
