@@ -88,7 +88,7 @@ class Filler:
     ) -> None:
         self._neighbours = neighbours
         self._shelf = Shelf(store, clock)
-        self._slices = Slices(client, store, self._shelf, clock, row, slice_size)
+        self._slices = Slices(client, store, self._shelf, clock, row, neighbours, slice_size)
         self._client, self._store, self._clock, self._row = client, store, clock, row
         self._follow_timeout_s = follow_timeout_s
         self._flights: dict[str, Flight] = {}
@@ -157,7 +157,9 @@ class Filler:
 
     def _led(self, name: str, epoch: int) -> Flight | None:
         flight = self._flights.get(name)
-        return flight if flight is not None and flight.leads and flight.epoch == epoch else None
+        if flight is None:
+            return self._slices.led(name)
+        return flight if flight.leads and flight.epoch == epoch else None
 
     def _flight_of(self, question: Question) -> Flight | None:
         """The flight that a request may join: not one of before an invalidation."""

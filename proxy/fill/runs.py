@@ -4,6 +4,7 @@ One run a slice at a time; a run belongs to nobody and ends by itself. A run tha
 slices that it finished, and tells its readers why.
 """
 
+import contextlib
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from kit.errors import UpstreamFailed
 from kit.metrics import Family, Row
 from kit.tasks import Owner
 from proxy.fill.flight import Question
+from proxy.fill.sharing import Progress, Sharing
 from proxy.http.ranges import Part
 from proxy.rules import slicing as rules
 from proxy.rules.meta import Meta
@@ -40,6 +42,8 @@ class RunEnding(StrEnum):
     """Upstream failed before the first byte."""
     CUT = "cut"
     """Upstream, or the disk, failed in the body."""
+    FOLLOWED = "followed"
+    """Another worker of this node brought it in."""
     CANCELLED = "cancelled"
     """This process is going."""
 
@@ -73,6 +77,8 @@ class Run:
     body: GrowingBody = field(init=False)
     error: UpstreamFailed | None = None
     """Why it failed."""
+    ours: range = range(0)
+    """Those of them that this worker has taken for the node; none where it follows another."""
 
     def __post_init__(self) -> None:
         self.start = self.file.grid.extent(self.indexes[0])[0]
@@ -92,10 +98,12 @@ class Run:
 class Runs:
     """All runs of one worker."""
 
-    def __init__(self, client: Client, store: Store, clock: Clock, row: Row, lied: Callable[[str], None]) -> None:
+    def __init__(
+        self, client: Client, store: Store, clock: Clock, row: Row, sharing: Sharing, lied: Callable[[str], None]
+    ) -> None:
         """`lied` is told of the key of an object whose upstream does not give the slices that it is asked for."""
         self._client, self._store, self._clock, self._row = client, store, clock, row
-        self._lied = lied
+        self._sharing, self._lied = sharing, lied
         self._under_way: dict[tuple[bytes, int], Run] = {}
         self._owner = Owner("runs")
 
@@ -109,17 +117,21 @@ class Runs:
     def begin(
         self, question: Question, meta: Meta, file: SparseFile, indexes: range, response: Response | None = None
     ) -> Run:
-        """Bring slices in, which no other run does; with `response` upstream was asked and its head judged already.
-        Owns the response."""
-        run = Run(file, indexes)
-        for index in indexes:
+        """Bring slices in, which no other run of this worker does; where another worker brings some in, those before
+        them, or the first of them. With `response` upstream was asked and its head judged already. Owns the
+        response."""
+        ours = self._sharing.take(file, indexes)
+        run = Run(file, indexes if response else ours or indexes[:1], ours=ours)
+        for index in run.indexes:
             self._under_way[file.identity, index] = run
+        self._sharing.announce(file, ours, question)
         self._owner.spawn("run", self._fly(run, question, meta, response))
         return run
 
     async def close(self) -> None:
         """End all runs."""
         await self._owner.close()
+        await self._sharing.close()
 
     async def _fly(self, run: Run, question: Question, meta: Meta, response: Response | None) -> None:
         """A run from request to ending. Its failures are its readers', not this task's."""
@@ -138,14 +150,18 @@ class Runs:
             self._under_way.pop((run.file.identity, index), None)
         if run.error is not None:
             run.body.failed(str(run.error))
+        self._sharing.give_back(run.file, run.ours)
         self._row.add("headrace_runs_total", ending)
 
     async def _bring_in(
         self, run: Run, question: Question, meta: Meta, response: Response | None
     ) -> tuple[RunEnding, UpstreamFailed | None]:
         try:
+            if response is None and await self._by_another(run, question):
+                return RunEnding.FOLLOWED, None
             await slicing.make_room(self._store, run.file, meta.key, run.start, run.stop)
             response = response or await self._ask(run, question, meta)
+            self._sharing.tell(run.file, run.indexes[0], meta, run.body)
             await self._take(run, response)
         except NoRoom:
             return RunEnding.NO_ROOM, NotSliced("no room for slices")
@@ -160,6 +176,32 @@ class Runs:
             if response is not None:
                 response.close()
         return RunEnding.FILLED, None
+
+    async def _by_another(self, run: Run, question: Question) -> bool:
+        """Whether another worker brought the run in: while we followed it, or before we could lead."""
+        if not run.ours:
+            progress = await self._sharing.follow(run.file, run.indexes[0], question)
+            if progress is not None:
+                async with contextlib.aclosing(progress):
+                    return await self._mirror(run, progress)
+            run.ours = self._sharing.take(run.file, run.indexes)
+            self._sharing.announce(run.file, run.ours, question)
+        if self._sharing.alone or not await self._there(run):
+            return False
+        run.body.reached(run.stop - run.start)
+        run.body.ended()
+        return True
+
+    async def _mirror(self, run: Run, progress: Progress) -> bool:
+        async for at in progress:
+            run.body.reached(min(max(at - run.start, 0), run.stop - run.start))
+            if at >= run.stop:
+                run.body.ended()
+                return True
+        return False
+
+    async def _there(self, run: Run) -> bool:
+        return all([await slicing.readable(self._store, run.file, index) for index in run.indexes])
 
     async def _ask(self, run: Run, question: Question, meta: Meta) -> Response:
         """The answer to a run's request, judged: the bytes asked for, of the version that is stored."""

@@ -12,8 +12,10 @@ from cachetools import TTLCache
 from kit.clock import Clock
 from kit.metrics import Row
 from proxy.fill.flight import Arrival, Flight, NotShared, Question, Shared, storable
+from proxy.fill.neighbours import Neighbours
 from proxy.fill.reading import SlicedBody
 from proxy.fill.runs import Runs
+from proxy.fill.sharing import Sharing
 from proxy.fill.variants import Shelf
 from proxy.http.content_range import ContentRange, content_range, unsatisfied_total
 from proxy.http.fields import Fields, combined, single, without
@@ -60,10 +62,20 @@ Opened = Shared | NotShared | AskWhole | AskOwn | TakeWhole
 class Slices:
     """Filling by slices, for one worker. `size` is that of new objects' slices, 0 for none."""
 
-    def __init__(self, client: Client, store: Store, shelf: Shelf, clock: Clock, row: Row, size: int) -> None:
+    def __init__(
+        self,
+        client: Client,
+        store: Store,
+        shelf: Shelf,
+        clock: Clock,
+        row: Row,
+        neighbours: Neighbours | None,
+        size: int,
+    ) -> None:
         self._store, self._shelf, self._clock, self._size = store, shelf, clock, size
         self._whole: TTLCache[str, bool] = TTLCache(_REMEMBERED, _WHOLE_S, clock.monotonic)
-        self._runs = Runs(client, store, clock, row, self._remember)
+        self._sharing = Sharing(neighbours)
+        self._runs = Runs(client, store, clock, row, self._sharing, self._remember)
 
     def __len__(self) -> int:
         """Runs under way."""
@@ -78,6 +90,10 @@ class Slices:
     def reading(self, question: Question, meta: Meta, body: SparseBody) -> SlicedBody:
         """A reader of an object that has slices missing."""
         return SlicedBody(self._runs, self._store, question, meta, body)
+
+    def led(self, name: str) -> Flight | None:
+        """The run of that name, for the node's other workers."""
+        return self._sharing.led(name)
 
     async def open(self, flight: Flight, asked: Part, arrival: Arrival) -> Opened | None:
         """What to do with the answer to a request for the slices `asked`; None when it is the answer to any request.

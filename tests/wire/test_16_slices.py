@@ -2,6 +2,7 @@
 node), fetched once, never of two versions, never cut short."""
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -22,6 +23,7 @@ from tests.support.nodes import Node, node
 from tests.support.ranged import Ranged
 from tests.support.upstream import Call, Script, head, upstream
 from tests.support.wire import Answer, CutOff, until, viewer
+from tests.wire.test_17_workers import workers
 
 K = 1024
 SLICE = 64 * K
@@ -488,24 +490,78 @@ async def test_a_new_life_keeps_the_slices(tmp_path: Path) -> None:
 
 async def test_workers_share_slices(tmp_path: Path) -> None:
     """What one worker brought in the other serves, and either may complete the object."""
-    script, board = _origin(), Board(families(OpenTier().reasons), 3)
-    async with (
-        upstream(script) as origin,
-        node(tmp_path, origin.url, store=STORE, board=board, number=0) as one,
-        node(tmp_path, origin.url, store=STORE, board=board, number=1) as two,
-    ):
+    script = _origin()
+    async with upstream(script) as origin, workers(tmp_path, origin.url, store=STORE) as (one, two, _):
         for index in range(21):
-            edge = (one, two)[index % 2]
-            assert (await _part(edge, index * SLICE, index * SLICE + 9)).body == BODY[
-                index * SLICE : index * SLICE + 10
-            ]
+            got = await _part((one, two)[index % 2], index * SLICE, index * SLICE + 9)
+            assert got.body == BODY[index * SLICE : index * SLICE + 10]
         await until(lambda: one.count("runs_total", "filled") == 21)
         for edge in (one, two):
             got = await edge.get("/a")
             assert (got.body, got.cache.split(";")[1]) == (BODY, " hit")
         assert script.sent == len(BODY)
         assert one.count("store_disk_bytes") == disk.size_of(one.files()[0])
-    board.close()
+
+
+async def test_the_workers_of_a_node_ask_for_a_slice_once_and_follow_it(tmp_path: Path) -> None:
+    """The first bytes reach the viewers of the worker that did not ask before the last have come."""
+    go, plain = asyncio.Event(), _origin()
+    held = BODY[4 * SLICE : 5 * SLICE]
+
+    async def script(call: Call) -> None:
+        if call.field("Range") != _asked(4, 4):
+            await plain(call)
+            return
+        span = f"bytes {4 * SLICE}-{5 * SLICE - 1}/{len(BODY)}"
+        await call.send(head(206, length=SLICE, Content_Range=span, ETag='"v1"', Cache_Control=DAY) + held[:30_000])
+        await go.wait()
+        await call.send(held[30_000:])
+
+    async with upstream(script) as origin, workers(tmp_path, origin.url, store=STORE) as (one, two, _):
+        await _part(one, 0, 9)
+        async with viewer(one.port) as first, viewer(two.port) as second:
+            for each in (first, second):
+                await each.ask("/a", Range=f"bytes={4 * SLICE}-{5 * SLICE - 1}")
+                assert (await each.head()).status == 206
+                assert await each.read(30_000) == held[:30_000]
+            go.set()
+            for each in (first, second):
+                assert await each.read(SLICE - 30_000) == held[30_000:]
+        assert [call.field("Range") for call in origin.calls] == [_asked(0, 0), _asked(4, 4)]
+        await _runs(one, "followed", 1)
+        for got in await asyncio.gather(*((one, two)[n % 2].get("/a") for n in range(8))):
+            assert got.body == BODY
+        assert plain.sent == len(BODY) - SLICE
+
+
+async def test_cold_viewers_of_both_workers_are_one_request(tmp_path: Path) -> None:
+    script = _origin()
+    async with upstream(script) as origin, workers(tmp_path, origin.url, store=STORE) as (one, two, _):
+        asked = (_part((one, two)[n % 2], 7 * SLICE + n, 7 * SLICE + n + 99) for n in range(20))
+        for number, got in enumerate(await asyncio.gather(*asked)):
+            assert got.body == BODY[7 * SLICE + number : 7 * SLICE + number + 100]
+        assert script.ranges == [_asked(7, 7)]
+
+
+async def test_a_worker_that_goes_in_a_run_leaves_it_to_the_other(tmp_path: Path) -> None:
+    """Before the first byte another asks; nothing waits for who is gone."""
+    plain = _origin()
+
+    async def script(call: Call) -> None:
+        if call.number == 1:
+            await asyncio.Event().wait()
+        await plain(call)
+
+    async with upstream(script) as origin, workers(tmp_path, origin.url, store=STORE) as (one, two, first):
+        await _part(one, 0, 9)
+        await _runs(one, "filled", 1)
+        lost = asyncio.create_task(_part(one, 4 * SLICE, 4 * SLICE + 9))
+        await origin.called(2)
+        waits = asyncio.create_task(_part(two, 4 * SLICE, 4 * SLICE + 9))
+        await first.aclose()
+        assert (await waits).body == BODY[4 * SLICE : 4 * SLICE + 10]
+        with contextlib.suppress(CutOff):
+            assert (await lost).status == 502
 
 
 async def test_a_slice_that_rotted_is_missing_again(tmp_path: Path) -> None:
