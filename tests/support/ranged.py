@@ -26,7 +26,7 @@ class Ranged:
         elif tag is not None and call.field("If-None-Match") == tag:
             await call.answer(status=304, **self.fields)
         elif wanted is None:
-            await self._send(call, 200, self.body, {})
+            await self.send(call, 200, self.body, {})
         else:
             await self._part(call, wanted)
 
@@ -38,8 +38,9 @@ class Ranged:
             await call.answer(status=416, Content_Range=f"bytes */{size}")
             return
         last = min(int(match[2]), size - 1)
-        await self._send(call, 206, self.body[first : last + 1], {"Content_Range": f"bytes {first}-{last}/{size}"})
+        await self.send(call, 206, self.body[first : last + 1], {"Content_Range": f"bytes {first}-{last}/{size}"})
 
-    async def _send(self, call: Call, status: int, data: bytes, more: dict[str, str]) -> None:
+    async def send(self, call: Call, status: int, data: bytes, more: dict[str, str]) -> None:
+        """Put an answer on the wire."""
         self.sent += len(data)
         await call.send(head(status, length=len(data), **(self.fields | more)) + data)
