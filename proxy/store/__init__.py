@@ -3,6 +3,7 @@ descriptors (descriptors); and, in the supervisor, the keeper with its index, th
 
 The directory is the truth and is shared by the workers of a node; a worker's memory and the index only remember. A
 torn, foreign or missing file is a miss. Words: entry (what a worker remembers), lease (an open descriptor), part (a
-file being written), journal (what workers tell the keeper), slot (where hits are marked), purge. May import proxy.rules
-and proxy.http. Start at store; at keeper for what the supervisor does.
+file being written), journal (what workers tell the keeper), slot (where hits are marked), purge, slice (an extent of a
+sparse file, with a record in its table). May import proxy.rules and proxy.http. Start at store; at slicing for objects
+of which slices are there; at keeper for what the supervisor does.
 """

@@ -46,7 +46,7 @@ def remove_orphans(parts: Path) -> int:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                growing += path.lstat().st_size
+                growing += disk.size_of(path)
                 continue
             path.unlink(missing_ok=True)
     return growing

@@ -44,7 +44,7 @@ class SparseFile(Lease):
         super().__init__(fd)
         self.layout = layout
         self.grid = Grid(layout.body_length, layout.slice_size)
-        self.complete = layout.complete
+        self.complete = False
         """Every slice was there and sound when somebody looked last."""
         self.table = bytes(file_format.RECORD * self.grid.count)
         """As it was read last."""
@@ -95,9 +95,10 @@ def create(
 
 
 def reopen(found: Found) -> SparseFile:
-    """The file that was found, to be written as well; another one that got its name meanwhile is not meant."""
+    """The file that was found, to be written as well; another one that got its name meanwhile is not meant. It is not
+    complete by its word alone: a hole must never be served."""
     file = SparseFile(os.open(f"/proc/self/fd/{found.lease.fd}", os.O_RDWR | os.O_CLOEXEC), found.layout)
-    read_table(file)
+    file.complete = all_there(file, range(file.grid.count)) and found.layout.complete
     return file
 
 

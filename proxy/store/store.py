@@ -176,9 +176,9 @@ class Store:
         """The file for `key`, and its body when that is small. (None, None): a miss."""
         try:
             found = await self.blocking(disk.find, self.directory, key)
-            if found is not None and not found.layout.complete:
+            if found is not None and found.layout.slice_size:
                 return replace(found, lease=self.known(await self.blocking(reopen, found))), None
-            if found is None or found.layout.slice_size or found.layout.body_length > self.bounds.memory_object:
+            if found is None or found.layout.body_length > self.bounds.memory_object:
                 return found, None
             return found, await self.blocking(disk.read_whole, found)
         except OSError as error:
@@ -189,7 +189,9 @@ class Store:
 
     def known(self, file: SparseFile) -> SparseFile:
         """The one SparseFile of this process for that file: who reads it shares what is known of its slices."""
-        return self._sparse.setdefault(file.identity, file)
+        known = self._sparse.setdefault(file.identity, file)
+        known.complete |= file.complete
+        return known
 
     def foreign(self, why: str, **about: object) -> None:
         """Count a file, or a slice, that is not what we wrote."""

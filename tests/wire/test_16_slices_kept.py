@@ -5,6 +5,8 @@ import asyncio
 import base64
 import contextlib
 import hashlib
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -147,6 +149,40 @@ async def test_a_slice_that_rotted_is_missing_again(tmp_path: Path) -> None:
             assert (got.body, got.cache.split(";")[1]) == (BODY[2 * SLICE : 2 * SLICE + 100], " fwd=partial")
             assert again.count("store_foreign_total") == 1
         assert script.ranges == [asked(1, 2), asked(2, 2)]
+
+
+def _flip(at: int) -> Callable[[Path, int], None]:
+    def flip(path: Path, offset: int) -> None:
+        data = bytearray(path.read_bytes())
+        data[at if at >= 0 else offset + at] ^= 1
+        path.write_bytes(data)
+
+    flip.__name__ = f"flip_{at}"
+    return flip
+
+
+def _cut(path: Path, offset: int) -> None:
+    os.truncate(path, offset + 5 * SLICE)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [_flip(5), _flip(6), _flip(7), _flip(20), _flip(100), _flip(-1), _flip(-21 * 8 + 11), _flip(-21 * 8 + 15), _cut],
+    ids=lambda each: each.__name__,
+)
+async def test_a_sparse_file_that_is_damaged_serves_nothing_wrong(
+    tmp_path: Path, damage: Callable[[Path, int], None]
+) -> None:
+    """Its flags, slice size, length, metadata, records of missing and of present slices, its end."""
+    async with upstream(serving()) as origin:
+        async with node(tmp_path, origin.url, store=STORE) as edge:
+            await part(edge, SLICE, 2 * SLICE - 1)
+            await runs(edge, "filled", 1)
+            (path,), offset = edge.files(), layout(edge).body_offset
+        damage(path, offset)
+        async with node(tmp_path, origin.url, store=STORE) as again:
+            assert (await part(again, SLICE + 5, SLICE + 9)).body == BODY[SLICE + 5 : SLICE + 10]
+            assert (await again.get("/a")).body == BODY
 
 
 async def test_rot_found_at_the_end_keeps_an_object_from_being_complete(tmp_path: Path) -> None:
