@@ -6,7 +6,7 @@ What sparse does to the file is here done off the loop, counted and accounted fo
 from proxy.http.digests import stated_sha256
 from proxy.rules.meta import Meta
 from proxy.store import sparse
-from proxy.store.sparse import SparseBody, SparseFile
+from proxy.store.sparse import Created, SparseBody, SparseFile
 from proxy.store.store import Entry, Store, Stored
 from proxy.store.writer import NoRoom
 
@@ -17,17 +17,24 @@ async def begin(store: Store, meta: Meta, length: int, slice_size: int, epoch: i
     """A new object of `length` bytes without any slice, findable. None when an invalidation since `epoch` overtook it
     or it would have too many slices; NoRoom when the disk refuses."""
     try:
-        made = await store.blocking(
-            sparse.create, store.directory, meta, length, slice_size, lambda: store.epoch(meta.key) == epoch
+        made = await store.counted(
+            _added, sparse.create, store.directory, meta, length, slice_size, lambda: store.epoch(meta.key) == epoch
         )
     except OSError as error:
         store.disk_error("start", error)
         raise NoRoom from None
     if made is None:
         return None
-    file, published = made
-    store.reserve(sparse.size(file) - published.replaced)
-    return store.keep(Entry(meta, published.path, None, file.layout, now, epoch), store.known(file))
+    entry = Entry(meta, made.published.path, None, made.file.layout, now, epoch)
+    return store.keep(entry, store.known(made.file))
+
+
+def _added(made: Created | None) -> int:
+    return made.taken - made.published.replaced if made else 0
+
+
+def _itself(size: int) -> int:
+    return size
 
 
 async def make_room(store: Store, file: SparseFile, key: str, start: int, end: int) -> None:
@@ -36,10 +43,9 @@ async def make_room(store: Store, file: SparseFile, key: str, start: int, end: i
     if not store.room_for(end - start):
         raise NoRoom
     try:
-        took = await store.blocking(sparse.allocate, file, start, end)
-        if await store.blocking(sparse.note_growth, store.directory, file, key):
-            store.reserve(took)
-        else:
+        took = await store.counted(_itself, sparse.allocate, file, start, end)
+        if not await store.blocking(sparse.note_growth, store.directory, file, key):
+            store.reserve(-took)
             store.forget(key)
     except OSError as error:
         store.disk_error("allocate", error)

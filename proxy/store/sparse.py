@@ -74,9 +74,16 @@ class SparseBody:
         return self.file.layout.body_length
 
 
-def create(
-    directory: Path, meta: Meta, length: int, slice_size: int, current: Callable[[], bool]
-) -> tuple[SparseFile, Published] | None:
+@dataclass(frozen=True, slots=True)
+class Created:
+    """A new object without any slice; `taken` bytes lie on disk for it."""
+
+    file: SparseFile
+    published: Published
+    taken: int
+
+
+def create(directory: Path, meta: Meta, length: int, slice_size: int, current: Callable[[], bool]) -> Created | None:
     """A new object without any slice, findable from here on. None when it would have too many slices, or when an
     invalidation overtook the fill: see disk.publish. OSError when the disk refuses."""
     made = file_format.sliced_block(meta, length, slice_size, secrets.token_bytes(32))
@@ -87,11 +94,13 @@ def create(
     try:
         os.ftruncate(part.lease.fd, layout.body_offset + length)
         disk.write_all(part.lease.fd, block, 0)
+        file = SparseFile(os.dup(part.lease.fd), layout)
+        taken = size(file)
         published = disk.give_name(directory, part, layout, meta, current)
     except OSError:
         disk.discard(part)
         raise
-    return (SparseFile(os.dup(part.lease.fd), layout), published) if published else None
+    return Created(file, published, taken) if published else None
 
 
 def reopen(found: Found) -> SparseFile:
