@@ -1,12 +1,14 @@
-"""Commands on a node's cache: ls, stat, verify (its directory, offline), purge (a running node)."""
+"""Commands on a node's cache: ls, stat, verify (its directories, offline), purge (a running node)."""
 
 import asyncio
+import contextlib
 import json
 import sys
 import time
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import aiohttp
 import typer
@@ -16,10 +18,10 @@ from rich.table import Table
 from kit.errors import HeadraceError, SettingsError
 from proxy.store import inspect
 from proxy.store.index import Index
-from proxy.store.inspect import NoStore
+from proxy.store.inspect import Listed, NoStore
 
-cache = typer.Typer(help="A node's cache directory, read offline: ls, stat, verify.", no_args_is_help=True)
-Directory = Annotated[Path, typer.Argument(help="The node's cache directory.")]
+cache = typer.Typer(help="A node's cache directories, read offline: ls, stat, verify.", no_args_is_help=True)
+Directories = Annotated[list[Path], typer.Argument(help="The node's cache directory, or several of them.")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
 
 
@@ -37,7 +39,7 @@ def register(app: typer.Typer) -> None:
 
 @cache.command("ls")
 def ls(
-    directory: Directory,
+    directories: Directories,
     prefix: Annotated[str, typer.Option(help="Only keys that begin so.")] = "",
     limit: Annotated[int, typer.Option(min=1, help="Rows at most.")] = 100,
     as_json: AsJson = False,
@@ -46,10 +48,8 @@ def ls(
 
     Example: headrace cache ls /var/cache/headrace --prefix origin:8001/content/film/
     """
-    index = _open(directory)
-    rows = (row for row in inspect.objects(directory, index, time.time()) if row.key.startswith(prefix))
+    rows = (row for row in _objects(directories) if row.key.startswith(prefix))
     shown = list(islice(rows, limit))
-    index.close()
     if as_json:
         for row in shown:
             print(json.dumps({name: getattr(row, name) for name in ("key", "variant", "size", "age", "left", "tags")}))
@@ -60,43 +60,58 @@ def ls(
     Console().print(table)
 
 
-@cache.command("stat")
-def stat(directory: Directory, as_json: AsJson = False) -> None:
-    """The store in figures: objects, bytes, fills under way, the largest tags.
+def _objects(directories: list[Path]) -> Iterator[Listed]:
+    for directory in directories:
+        with contextlib.closing(_open(directory)) as index:
+            yield from inspect.objects(directory, index, time.time())
 
-    Example: headrace cache stat /var/cache/headrace
+
+@cache.command("stat")
+def stat(
+    directories: Directories,
+    by: Annotated[Literal["tag", "tenant"], typer.Option(help="Whose objects and bytes are listed.")] = "tag",
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Rows at most, the largest first.")] = 10,
+    as_json: AsJson = False,
+) -> None:
+    """The store in figures: objects, bytes, fills under way, the largest tags or tenants. Does not read the objects.
+
+    Example: headrace cache stat /disk1/headrace /disk2/headrace --by tenant
     """
-    index = _open(directory)
-    found = inspect.totals(directory, index)
-    index.close()
+    found = inspect.Totals()
+    for directory in directories:
+        with contextlib.closing(_open(directory)) as index:
+            found.add(inspect.totals(directory, index, by))
+    largest = found.largest(limit)
     line: dict[str, Any] = {"objects": found.objects, "bytes": found.bytes, "growing": found.growing}
-    line["tags"] = [{"tag": tag, "objects": count, "bytes": size} for tag, count, size in found.tags]
+    line[f"{by}s"] = [{by: each.name, "objects": each.objects, "bytes": each.bytes} for each in largest]
     if as_json:
         print(json.dumps(line))
         return
     console = Console()
     console.print(f"{found.objects:,} objects, {found.bytes:,} bytes; {found.growing:,} bytes being filled")
-    table = Table("tag", "objects", "bytes")
-    for tag, count, size in found.tags:
-        table.add_row(tag, f"{count:,}", f"{size:,}")
+    table = Table(by, "objects", "bytes")
+    for each in largest:
+        table.add_row(each.name, f"{each.objects:,}", f"{each.bytes:,}")
     console.print(table)
 
 
 @cache.command("verify")
-def verify(directory: Directory, as_json: AsJson = False) -> None:
+def verify(directories: Directories, as_json: AsJson = False) -> None:
     """Read every byte: bodies against their digests, files against the index. Exit code 1 on any finding.
 
     Example: headrace cache verify /var/cache/headrace
     """
-    index = _open(directory)
-    result = inspect.Verified()
+    whole = inspect.Verified()
     with Console(stderr=True, quiet=as_json).status("reading") as status:
-        for result in inspect.verify(directory, index):
-            status.update(f"reading: {result.files:,} files, {result.bytes:,} bytes")
-    index.close()
-    line = {"ok": not result.findings, "files": result.files, "bytes": result.bytes, "findings": result.findings}
+        for directory in directories:
+            result = inspect.Verified()
+            with contextlib.closing(_open(directory)) as index:
+                for result in inspect.verify(directory, index):
+                    status.update(f"reading: {whole.files + result.files:,} files")
+            whole.add(result)
+    line = {"ok": not whole.findings, "files": whole.files, "bytes": whole.bytes, "findings": whole.findings}
     print(json.dumps(line))
-    if result.findings:
+    if whole.findings:
         sys.exit(1)
 
 

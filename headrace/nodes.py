@@ -28,7 +28,9 @@ def edge(
     admin: Annotated[
         str | None, typer.Option(help="HOST:PORT of /health, /ready, /metrics. Default: loopback, port + 1000.")
     ] = None,
-    cache_dir: Annotated[Path | None, typer.Option(help="Directory of the disk cache.")] = None,
+    cache_dir: Annotated[
+        list[str] | None, typer.Option(help="Directory of the disk cache; repeat it for several disks.")
+    ] = None,
     disk: Annotated[str | None, typer.Option(help="Bytes on disk at most, as 10GiB.")] = None,
     memory: Annotated[str | None, typer.Option(help="Bytes of bodies in memory at most, as 256MiB.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that share the port.")] = None,
@@ -58,7 +60,7 @@ def edge(
         "authority": authority,
         "admin_token_file": admin_token_file,
         "access_log": access_log,
-        "store": {"cache_dir": cache_dir, "disk": disk, "memory": memory},
+        "store": {"cache_dir": ",".join(cache_dir) if cache_dir else None, "disk": disk, "memory": memory},
     }
     settings = load(EdgeSettings, file=config, process="edge", flags=flags)
     log.setup("edge")

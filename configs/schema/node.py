@@ -1,11 +1,29 @@
 """Settings of the caching tiers: one model for what edge and shield share, one each for what they do not."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from configs.schema.base import Address, BaseUrl, Name, NodeIdentity, Seconds, Settings, Size
+
+Tenant = Annotated[str, Field(pattern=r"^/[^\s\"\\]{1,200}$")]
+"""The beginning of the paths of one tenant."""
+
+
+def _paths(value: Any) -> Any:
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",")]
+    return [value] if isinstance(value, Path) else value
+
+
+def _different(value: tuple[Path, ...]) -> tuple[Path, ...]:
+    if not value or any(path == Path() for path in value):
+        raise ValueError("a directory's path is empty")
+    if len({path.resolve() for path in value}) != len(value):
+        raise ValueError("a directory is listed twice")
+    return value
+
 
 _SLICE = (64 * 2**10, 64 * 2**20, 4096)
 """Least, most, and what it must be a multiple of: slices are extents of whole pages."""
@@ -21,10 +39,11 @@ def _slice(value: int) -> int:
 class StoreSettings(Settings):
     """Where answers are kept."""
 
-    cache_dir: Path
-    """Directory of the disk cache; files of others in it are left alone."""
+    cache_dir: Annotated[tuple[Path, ...], BeforeValidator(_paths), AfterValidator(_different), Field(max_length=8)]
+    """Directory of the disk cache, or up to 8 of them on as many disks, as a list or with commas between; files of
+    others in them are left alone. One whose disk fails is ejected, and taken back, empty, when it answers again."""
     disk: Size = 10 * 2**30
-    """Bytes on disk at most."""
+    """Bytes on disk at most, in all directories together, as du counts them; each has an even share."""
     memory: Size = 256 * 2**20
     """Bytes of bodies in memory at most, for all workers together."""
     memory_object: Size = 256 * 2**10
@@ -35,6 +54,18 @@ class StoreSettings(Settings):
     """Answers on disk at most."""
     eviction: Literal["sieve", "lru"] = "sieve"
     """Which answer goes when room is needed."""
+    admission: Literal["second-hit", "all"] = "second-hit"
+    """What is stored once storing means evicting: what was asked for before, or everything."""
+    admission_above: Size = 16 * 2**10
+    """Answers of at most so many bytes are stored at the first request all the same."""
+    pinned_types: tuple[str, ...] = ("application/vnd.apple.mpegurl", "application/x-mpegurl", "application/dash+xml")
+    """Media types of answers that are evicted last: playlists. At most 1 MiB each."""
+    pinned_names: tuple[str, ...] = ("*.m3u8", "*.mpd", "init*.mp4", "*.init")
+    """Last elements of paths that are evicted last: playlists and init segments; `*` stands for any text."""
+    pinned_share: float = Field(default=0.05, ge=0, le=0.5)
+    """So much of the disk, and of the memory, is for those; beyond it the oldest of them are like all others."""
+    tenants: tuple[Tenant, ...] = Field(default=(), max_length=100)
+    """Path prefixes, as `/sports/`: objects and bytes of each are in the metrics; others count as their authority."""
 
 
 class LimitSettings(Settings):

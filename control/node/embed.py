@@ -23,7 +23,7 @@ class Gauges:
     pids: Callable[[], list[int]]
     connections: Callable[[], int]
     sent_bytes: Callable[[], int]
-    cache_dir: Path
+    cache_dirs: tuple[Path, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +62,18 @@ class Smooth:
 
 def describer(standing: Standing, gauges: Gauges, clock: Clock) -> Callable[[], Report]:
     """A function that takes the figures of the time since its last call."""
-    cpu, egress, disk = Rate(), Rate(), Rate()
+    cpu, egress, disks = Rate(), Rate(), [Rate() for _ in gauges.cache_dirs]
     cpu_mean, mbps_mean, disk_mean = Smooth(), Smooth(), Smooth()
 
     def describe() -> Report:
         now = clock.monotonic()
         mbps = mbps_mean.add(egress.per_second(gauges.sent_bytes(), now) * 8 / 1e6, now)
         busy = cpu_mean.add(cpu.per_second(cpu_seconds(gauges.pids()), now), now)
-        waiting = disk_mean.add(disk.per_second(disk_busy_seconds(gauges.cache_dir), now), now)
+        busiest = max(
+            rate.per_second(disk_busy_seconds(folder), now)
+            for rate, folder in zip(disks, gauges.cache_dirs, strict=True)
+        )
+        waiting = disk_mean.add(busiest, now)
         open_now = gauges.connections()
         parts = LoadParts(
             cpu=min(1000.0, busy / standing.cores * 100),

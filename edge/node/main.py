@@ -65,5 +65,5 @@ def _gauges(settings: EdgeSettings, facts: Facts) -> Gauges:
         pids=facts.pids,
         connections=lambda: facts.board.total("headrace_connections"),
         sent_bytes=lambda: facts.board.total("headrace_sent_bytes_total"),
-        cache_dir=settings.store.cache_dir,
+        cache_dirs=settings.store.cache_dir,
     )

@@ -168,7 +168,7 @@ def _edge(layout: Layout, topology: Topology, place: EdgePlace) -> EdgeSettings:
 
 
 def _store(layout: Layout, topology: Topology, node: str) -> StoreSettings:
-    return StoreSettings(cache_dir=layout.root / "cache" / node, disk=topology.disk, memory=topology.memory)
+    return StoreSettings(cache_dir=(layout.root / "cache" / node,), disk=topology.disk, memory=topology.memory)
 
 
 def _write(layout: Layout, process: str, settings: BaseModel) -> None:

@@ -105,6 +105,7 @@ class Filler:
         `stored` and `why` belong together: what is being revalidated. Raises UpstreamFailed. The caller owns a
         NotShared response.
         """
+        self._store.admission.ask(question.key)
         if stored is not None and why is not None and why.if_error and question.key in self._failing:
             return StaleOnError(stored, "upstream failed just now"), True
         for _ in range(_FLIGHTS):

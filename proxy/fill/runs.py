@@ -170,7 +170,7 @@ class Runs:
         except UpstreamFailed as error:
             return RunEnding.CUT if run.body.ready else RunEnding.FAILED, _again(error)
         except OSError as error:
-            self._store.disk_error("write", error)
+            self._store.disk_error("write", error, self._store.home(meta.key))
             return RunEnding.NO_ROOM, NotSliced("the cache's disk failed during a fill")
         finally:
             if response is not None:

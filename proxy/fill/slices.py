@@ -122,8 +122,11 @@ class Slices:
         await self._runs.close()
 
     async def _begin(self, flight: Flight, meta: Meta, found: ContentRange, response: Response) -> Shared | AskOwn:
-        if not self._store.room_for(found.end - found.start):
+        volume = self._store.home(meta.key)
+        if volume is None or not volume.has(found.end - found.start):
             return AskOwn("no-room")
+        if not self._store.admission.admits(meta.key, found.total, full=volume.full, pinned=False):
+            return AskOwn("not-admitted")
         place = await self._shelf.place(meta, flight.question.fields, flight.epoch)
         try:
             stored = await slicing.begin(

@@ -14,8 +14,8 @@ from kit.errors import BadRequest, HeadraceError, Overloaded, Refused, SettingsE
 from kit.metrics import Board
 from proxy.http import target as targets
 from proxy.rules.key import cache_key
-from proxy.store.keeper import Keeper
-from proxy.store.purge import Purge, Purged
+from proxy.store.keepers import Keepers
+from proxy.store.purge import Purge
 
 MAX_BODY = 64 * 1024
 PURGE_S = 60.0
@@ -52,7 +52,7 @@ def application(
 class Purging:
     """POST /purge {"url" | "prefix" | "tag": TEXT, "soft": false}, with the operators' bearer token."""
 
-    def __init__(self, keeper: Keeper, authority: str, token: str | None) -> None:
+    def __init__(self, keeper: Keepers, authority: str, token: str | None) -> None:
         """`authority` is that of the node's keys; `token` None refuses everybody."""
         self._keeper, self._authority, self._token = keeper, authority, token
 
@@ -78,8 +78,7 @@ class Purging:
     async def _purge(self, purge: Purge) -> dict[str, Any]:
         try:
             async with asyncio.timeout(PURGE_S):
-                purged: Purged = await asyncio.wrap_future(self._keeper.purge(purge))
-                return asdict(purged)
+                return asdict(await self._keeper.purge(purge))
         except TimeoutError:
             raise Overloaded(f"the purge was not done within {PURGE_S:.0f} s; it goes on") from None
         except (OSError, lmdb.Error) as error:

@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from configs.schema.base import host_port
-from configs.schema.node import NodeSettings
+from configs.schema.node import NodeSettings, StoreSettings
 from kit import log
 from kit.clock import SystemClock
 from kit.errors import HeadraceError, SettingsError
@@ -22,10 +22,15 @@ from kit.metrics import Board
 from kit.service import listening, stop_signal
 from kit.workers import Supervisor
 from proxy.host import admin
-from proxy.host.worker import families, mapped, payload
+from proxy.host.worker import Shared, families, mapped, payload, pinning, remembered, volumes
 from proxy.store import disk
+from proxy.store.accounts import Tenants
+from proxy.store.admit import size_for
 from proxy.store.evict import Lru, Sieve
+from proxy.store.inventory import Policy
 from proxy.store.keeper import Keeper
+from proxy.store.keepers import Keepers
+from proxy.store.volumes import Volumes
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +40,8 @@ class Facts:
     url: str
     board: Board
     supervisor: Supervisor
-    keeper: Keeper
+    keeper: Keepers
+    volumes: Volumes
     started: float
 
     def pids(self) -> list[int]:
@@ -63,22 +69,28 @@ async def run(
     token = admin.read_token(settings.admin_token_file)
     with (
         _reserved(settings) as port,
-        contextlib.closing(Board(families(reasons), settings.workers + 1)) as board,
-        _keeping(settings, board) as (keeper, visited),
-        _leases() as leases,
+        contextlib.closing(_board(settings, reasons)) as board,
+        _keeping(settings, board) as (keeper, shared),
     ):
         supervisor = Supervisor(
             module,
             settings.workers,
-            lambda number: payload(board, visited, leases, number, port, settings),
-            pass_fds=(board.fd, leases) if visited is None else (board.fd, leases, visited),
+            lambda number: payload(board, shared, number, port, settings),
+            pass_fds=(board.fd, *shared.open),
         )
-        facts = Facts(_url(settings, port), board, supervisor, keeper, time.time())
+        seen = volumes(settings.store, board, board.row(settings.workers), None)
+        facts = Facts(_url(settings, port), board, supervisor, keeper, seen, time.time())
         try:
             await _started(supervisor)
             await _until(stop, settings, facts, labels, embed, admin.Purging(keeper, authority, token), ready_file)
         finally:
             await supervisor.stop(settings.limits.drain_s)
+
+
+def _board(settings: NodeSettings, reasons: tuple[str, ...]) -> Board:
+    """A row a worker, then a row a keeper."""
+    directories = len(settings.store.cache_dir)
+    return Board(families(reasons, directories, settings.store.tenants), settings.workers + directories)
 
 
 async def _started(supervisor: Supervisor) -> None:
@@ -120,14 +132,16 @@ async def _admin(
     async with embed(facts) as embedded:
 
         def health() -> dict[str, Any]:
+            well = len(facts.volumes.well())
             return {
-                "status": "ok" if facts.keeper.alive else "degraded",
+                "status": "ok" if facts.keeper.alive and well == len(settings.store.cache_dir) else "degraded",
                 "url": facts.url,
                 "workers": {"wanted": settings.workers, "ready": facts.supervisor.alive},
                 "restarts": sum(worker.restarts for worker in facts.supervisor.workers),
                 "started": facts.started,
                 "listener": {"tls": False, "body": "copied"},
-                "keeper": {"alive": facts.keeper.alive, "loaded": facts.keeper.loaded.is_set()},
+                "keeper": {"alive": facts.keeper.alive, "loaded": facts.keeper.loaded},
+                "store": {"keeps": well > 0, "volumes": _volumes(facts.volumes)},
                 **embedded(),
             }
 
@@ -144,45 +158,75 @@ async def _admin(
             yield url
 
 
-@contextlib.contextmanager
-def _keeping(settings: NodeSettings, board: Board) -> Iterator[tuple[Keeper, int | None]]:
-    """The keeper, and the descriptor of the bytes in which workers mark hits (SIEVE only)."""
-    store = settings.store
-    fd = os.memfd_create("headrace-visited") if store.eviction == "sieve" else None
-    if fd is not None:
-        os.ftruncate(fd, store.objects)
-    evictor = Sieve(store.objects, mapped(fd, store.objects)) if fd is not None else Lru()
-    keeper = Keeper(store.cache_dir, store.disk, store.objects, evictor, board, SystemClock())
-    keeper.start()
-    try:
-        yield keeper, fd
-    finally:
-        keeper.close()
-        if fd is not None:
-            os.close(fd)
+def _volumes(volumes: Volumes) -> list[dict[str, Any]]:
+    return [
+        {"directory": str(each.directory), "out": each.out, "bytes": each.used, "limit": each.limit} for each in volumes
+    ]
 
 
 @contextlib.contextmanager
-def _leases() -> Iterator[int]:
-    """The file in memory whose locks say which worker fetches what."""
-    fd = os.memfd_create("headrace-leases")
-    try:
-        yield fd
-    finally:
-        os.close(fd)
+def _keeping(settings: NodeSettings, board: Board) -> Iterator[tuple[Keepers, Shared]]:
+    """The keepers, and what they share with the workers."""
+    with _sharing(settings.store) as shared:
+        count = range(len(settings.store.cache_dir))
+        keepers = Keepers([_keeper(settings, board, number, shared) for number in count])
+        keepers.start()
+        try:
+            yield keepers, shared
+        finally:
+            keepers.close()
+
+
+@contextlib.contextmanager
+def _sharing(store: StoreSettings) -> Iterator[Shared]:
+    with contextlib.ExitStack() as stack:
+
+        def memory(name: str, size: int) -> int:
+            fd = os.memfd_create(f"headrace-{name}")
+            stack.callback(os.close, fd)
+            os.ftruncate(fd, size)
+            return fd
+
+        leases = memory("leases", 0)
+        visited = memory("visited", store.objects) if store.eviction == "sieve" else None
+        asked = memory("asked", size_for(store.objects)) if store.admission == "second-hit" else None
+        yield Shared(leases, visited, asked)
+
+
+def _keeper(settings: NodeSettings, board: Board, number: int, shared: Shared) -> Keeper:
+    """The keeper of a directory; the first one lets the memory of requests age."""
+    store, row = settings.store, board.row(settings.workers + number)
+    marks = None if shared.visited is None else mapped(shared.visited, store.objects)
+    seen = volumes(store, board, row, marks)
+    volume = list(seen)[number]
+    slots = store.objects // len(store.cache_dir)
+    evictor = Lru() if volume.visited is None else Sieve(slots, volume.visited)
+    asked = remembered(shared.asked, store) if shared.asked is not None and number == 0 else None
+    policy = Policy(pinning(store), store.pinned_share, Tenants(store.tenants), asked)
+    return Keeper(volume, seen, slots, evictor, row, SystemClock(), policy)
 
 
 def _prepare(settings: NodeSettings) -> None:
     """What workers need, tried here first: told at start, not by dying workers."""
-    try:
-        disk.prepare(settings.store.cache_dir)
-    except OSError as error:
-        raise SettingsError(f"`store.cache_dir`: {error}") from None
+    _prepare_directories(settings.store.cache_dir)
     try:
         if settings.access_log and str(settings.access_log) != "-":
             settings.access_log.open("ab").close()
     except OSError as error:
         raise SettingsError(f"`access_log`: {error}") from None
+
+
+def _prepare_directories(directories: tuple[Path, ...]) -> None:
+    """One of several that cannot be made is its keeper's to eject: a dead disk must not keep the node from starting."""
+    failures = []
+    for directory in directories:
+        try:
+            disk.prepare(directory)
+        except OSError as error:
+            failures.append(error)
+            log.get("node").error("cache directory cannot be used", directory=str(directory), error=str(error))
+    if len(failures) == len(directories):
+        raise SettingsError(f"`store.cache_dir`: {failures[0]}")
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ import uvloop
 from yarl import URL
 
 from configs.schema.base import host_port
-from configs.schema.node import NodeSettings
+from configs.schema.node import NodeSettings, StoreSettings
 from kit import log
 from kit.clock import Clock, SystemClock
 from kit.metrics import Board, Family, Row
@@ -29,9 +29,14 @@ from proxy.serve.connection import Patience, Server
 from proxy.serve.passing import Passer
 from proxy.serve.pipeline import Pipeline
 from proxy.serve.tier import Tier
-from proxy.store import store
+from proxy.store import accounts, store
+from proxy.store.admission import Admission
+from proxy.store.admit import SecondHit, size_for
 from proxy.store.evict import Marks
+from proxy.store.pinning import Pinning
 from proxy.store.store import Bounds, NodeCounts, Store
+from proxy.store.volumes import Volume, Volumes, share
+from proxy.store.volumes import metrics as volume_metrics
 from proxy.upstream import probes
 from proxy.upstream.client import Client, Manners, Sign
 
@@ -53,8 +58,8 @@ class Role:
         return self.authority or URL(self.bases[0]).authority
 
 
-def families(reasons: tuple[str, ...]) -> tuple[Family, ...]:
-    """Every metric of a node whose tier refuses for `reasons`."""
+def families(reasons: tuple[str, ...], volumes: int = 1, tenants: tuple[str, ...] = ()) -> tuple[Family, ...]:
+    """Every metric of a node whose tier refuses for `reasons`, and that has so many cache directories."""
     return (
         *account.METRICS,
         account.refusals(reasons),
@@ -62,6 +67,8 @@ def families(reasons: tuple[str, ...]) -> tuple[Family, ...]:
         *runs.METRICS,
         *probes.METRICS,
         *store.METRICS,
+        *volume_metrics(volumes),
+        *accounts.metrics(tenants),
     )
 
 
@@ -75,12 +82,14 @@ def run(told: Told, settings: NodeSettings, role: Role) -> None:
 
 async def _serve(told: Told, settings: NodeSettings, role: Role) -> None:
     payload = told.payload
-    board = Board(families(role.tier.reasons), payload["rows"], fd=payload["board"])
+    made_of = families(role.tier.reasons, len(settings.store.cache_dir), settings.store.tenants)
+    board = Board(made_of, payload["rows"], fd=payload["board"])
     stop = stop_signal()
     visited = mapped(payload["visited"], settings.store.objects) if payload["visited"] is not None else None
+    asked = remembered(payload["asked"], settings.store) if payload["asked"] is not None else None
     number = payload["number"]
     leases = Leases(payload["leases"], number) if settings.workers > 1 else None
-    async with engine(settings, role, board, number, SystemClock(), visited, leases) as server:
+    async with engine(settings, role, board, number, SystemClock(), visited, leases, asked) as server:
         host, _ = host_port(settings.listen)
         listener = await asyncio.get_running_loop().create_server(
             server, host, payload["port"], reuse_port=True, backlog=4096
@@ -100,14 +109,15 @@ async def engine(
     clock: Clock,
     visited: Marks | None = None,
     leases: Leases | None = None,
+    asked: SecondHit | None = None,
 ) -> AsyncIterator[Server]:
-    """The parts of one worker, put together; yields the protocol factory to listen with. `visited`: see Store;
-    `leases`: where the node has other workers."""
+    """The parts of one worker, put together; yields the protocol factory to listen with. `visited`, `asked`: shared by
+    the workers of the node, see Volume and Admission; `leases`: where the node has other workers."""
     row = board.row(number)
     for gauge in ("connections", "waiting", "followed_now", "store_memory_bytes", "store_entries"):
         row.set(f"headrace_{gauge}", 0)  # what a worker that died left behind
     limits, upstream = settings.limits, settings.upstream
-    kept = _store(settings, board, row, visited)
+    kept = _store(settings, board, row, visited, asked)
     manners = Manners(
         upstream.connect_timeout_s,
         upstream.head_timeout_s,
@@ -165,13 +175,34 @@ async def drain(server: Server, seconds: float) -> None:
     await server.shutdown(0.1)
 
 
-def _store(settings: NodeSettings, board: Board, row: Row, visited: Marks | None) -> Store:
-    bounds = Bounds(settings.store.disk, settings.store.memory // settings.workers, settings.store.memory_object)
-    node = NodeCounts(
-        disk_used=lambda: board.total("headrace_store_disk_bytes"),
-        epoch=lambda shard: board.total("headrace_invalidations_total", shard),
+def _store(settings: NodeSettings, board: Board, row: Row, visited: Marks | None, asked: SecondHit | None) -> Store:
+    memory = settings.store.memory // settings.workers
+    bounds = Bounds(memory, settings.store.memory_object, int(memory * settings.store.pinned_share))
+    admission = Admission(row, asked, settings.store.admission_above)
+    node = NodeCounts(epoch=lambda shard: board.total("headrace_invalidations_total", shard))
+    seen = volumes(settings.store, board, row, visited)
+    return Store(seen, bounds, row, node, admission, pinning(settings.store))
+
+
+def pinning(settings: StoreSettings) -> Pinning:
+    """What is pinned on this node."""
+    return Pinning(settings.pinned_types, settings.pinned_names)
+
+
+def remembered(fd: int, settings: StoreSettings) -> SecondHit:
+    """The memory of requests that all workers share."""
+    return SecondHit(mapped(fd, size_for(settings.objects)))
+
+
+def volumes(settings: StoreSettings, board: Board, row: Row, visited: Marks | None) -> Volumes:
+    """The cache directories as the owner of `row` sees them: each has an even share of the bytes and of the marks."""
+    count = len(settings.cache_dir)
+    return Volumes(
+        [
+            Volume(number, directory, settings.disk // count, board, row, share(visited, number, count))
+            for number, directory in enumerate(settings.cache_dir)
+        ]
     )
-    return Store(settings.store.cache_dir, bounds, row, node, visited)
 
 
 async def _flush(access_log: AccessLog) -> None:
@@ -190,14 +221,28 @@ def mapped(fd: int, size: int) -> Marks:
     return memoryview(mmap.mmap(fd, size))
 
 
-def payload(
-    board: Board, visited: int | None, leases: int, number: int, port: int, settings: NodeSettings
-) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """Descriptors of memory that the workers of a node share: whose locks say which worker fetches what; where SIEVE's
+    hits are marked, and where requests are remembered for admission, or None where the settings want none."""
+
+    leases: int
+    visited: int | None
+    asked: int | None
+
+    @property
+    def open(self) -> tuple[int, ...]:
+        """Those that there are."""
+        return tuple(fd for fd in (self.leases, self.visited, self.asked) if fd is not None)
+
+
+def payload(board: Board, shared: Shared, number: int, port: int, settings: NodeSettings) -> dict[str, Any]:
     """What the supervisor tells worker `number`."""
     return {
         "board": board.fd,
-        "visited": visited,
-        "leases": leases,
+        "visited": shared.visited,
+        "asked": shared.asked,
+        "leases": shared.leases,
         "rows": board.rows,
         "number": number,
         "port": port,

@@ -223,7 +223,7 @@ class Pipeline:
         except OSError as error:
             if isinstance(error, ConnectionError | TimeoutError):
                 raise
-            self._store.disk_error("read", error)
+            self._store.disk_error("read", error, self._store.home(meta.key))
             self._store.forget(meta.key)
             raise UpstreamFailed("the cache's disk failed during a read") from None
 

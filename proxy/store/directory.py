@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from proxy.rules.meta import Meta
-from proxy.store import disk
+from proxy.store import disk, journal
 from proxy.store.format import Foreign
+from proxy.store.index import FOLDER
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,13 @@ def remove_orphans(parts: Path) -> int:
                 continue
             path.unlink(missing_ok=True)
     return growing
+
+
+def size_of_index(directory: Path) -> int:
+    """Bytes of what is there besides answers: index, journal, folders."""
+    names = (f"{FOLDER}/data.mdb", f"{FOLDER}/lock.mdb", journal.FILE, journal.TAKEN, FOLDER, "parts", ".")
+    shards = (f"{number:02x}" for number in range(256))
+    return sum(disk.size_of(directory / name) for name in (*names, *shards))
 
 
 def readable(files: list[File]) -> Iterator[tuple[File, Meta]]:

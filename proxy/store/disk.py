@@ -18,6 +18,8 @@ from proxy.store.tags import tags_of
 
 _PARTS = "parts"
 _LOCK = "lock"
+BLOCK = 4096
+"""Files grow by so much (ext4, XFS)."""
 _numbers = itertools.count()
 
 
@@ -43,10 +45,11 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A file that can be found; `replaced` bytes lay under its name before."""
+    """A file that can be found and takes `size` bytes; `replaced` bytes lay under its name before."""
 
     path: Path
     layout: Layout
+    size: int
     replaced: int
 
 
@@ -131,13 +134,20 @@ def write(part: Part, piece: bytes, at: int) -> None:
 
 
 def publish(
-    directory: Path, part: Part, meta: Meta, length: int, digest: bytes, current: Callable[[], bool]
+    directory: Path,
+    part: Part,
+    meta: Meta,
+    length: int,
+    digest: bytes,
+    current: Callable[[], bool],
+    *,
+    pinned: bool = False,
 ) -> Published | None:
     """Complete the head, then give the file its name: from here on it can be found. None, and the part is gone, when
     `current` says that an invalidation overtook the fill; it is asked under the lock that invalidations take."""
     fd = part.lease.fd
     os.ftruncate(fd, part.offset + length)
-    write_all(fd, file_format.finished(part.block, length, digest), 0)
+    write_all(fd, file_format.finished(part.block, length, digest, pinned=pinned), 0)
     layout, _ = _read_head(fd, meta.key)
     return give_name(directory, part, layout, meta, current)
 
@@ -150,10 +160,10 @@ def give_name(directory: Path, part: Part, layout: Layout, meta: Meta, current: 
         if not current():
             discard(part)
             return None
-        replaced = size_of(path)
-        journal.append(directory, "stored", meta.key, tags_of(meta.fields))
+        size, replaced = taken(os.fstat(part.lease.fd)), size_of(path)
+        journal.append(directory, "stored", meta.key, tags_of(meta.fields), pinned=layout.pinned)
         part.path.rename(path)
-    return Published(path, layout, replaced)
+    return Published(path, layout, size, replaced)
 
 
 def discard(part: Part) -> None:
@@ -227,7 +237,7 @@ def locked(directory: Path) -> Iterator[None]:
 
 
 def size_of(path: Path) -> int:
-    """Bytes that a file takes, 0 when it is not there."""
+    """Bytes that a file takes on disk, 0 when it is not there."""
     try:
         return taken(path.lstat())
     except FileNotFoundError:
@@ -235,8 +245,9 @@ def size_of(path: Path) -> int:
 
 
 def taken(status: os.stat_result) -> int:
-    """Bytes that a file takes: of a sparse one what is allocated, never 0 for one that has content."""
-    return min(status.st_size, max(status.st_blocks * 512, 1))
+    """Bytes that a file takes on disk: whole blocks, without its holes, and without what a file system sets aside
+    behind its end for a while. Never 0 for one that has content."""
+    return min(max(status.st_blocks * 512, 1), -(-status.st_size // BLOCK) * BLOCK)
 
 
 def write_all(fd: int, data: bytes, at: int) -> None:

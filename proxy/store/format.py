@@ -12,8 +12,10 @@ number, which tells it from other files of the same name. It is COMPLETE when ev
 """
 
 import struct
+import sys
 import zlib
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import orjson
 
@@ -22,6 +24,7 @@ from proxy.rules.meta import Meta
 _HEAD = struct.Struct(">4sHHIIIQ32sI")
 _MAGIC = b"HRC1"
 _COMPLETE = 1
+_PINNED = 2
 _SLACK = 512
 _ALIGN = 512
 PAGE = 4096
@@ -54,6 +57,8 @@ class Layout:
     """Where a hit is marked, from 1; 0 while the keeper does not know the object."""
     slice_size: int = 0
     """Bytes of a slice; 0 where the file has none."""
+    pinned: bool = False
+    """Whether it stays while others can go (store.pinning)."""
 
     @property
     def table_offset(self) -> int:
@@ -87,12 +92,10 @@ def completed() -> tuple[bytes, int]:
     return struct.pack(">H", _COMPLETE), len(_MAGIC)
 
 
-def finished(block: bytes, body_length: int, digest: bytes) -> bytes:
+def finished(block: bytes, body_length: int, digest: bytes, *, pinned: bool = False) -> bytes:
     """The head of a complete file, given the block it began with."""
-    layout = _unpack(block)
-    return _pack(Layout(layout.meta_length, layout.meta_crc, layout.body_offset, body_length, digest, True), b"")[
-        :HEAD_SIZE
-    ]
+    layout = replace(_unpack(block), body_length=body_length, digest=digest, complete=True, pinned=pinned)
+    return _pack(layout, b"")[:HEAD_SIZE]
 
 
 def rewritten(layout: Layout, meta: Meta) -> bytes | None:
@@ -124,7 +127,7 @@ def needed(block: bytes) -> int:
 
 
 def _pack(layout: Layout, blob: bytes) -> bytes:
-    flags = _COMPLETE if layout.complete else 0
+    flags = (_COMPLETE if layout.complete else 0) | (_PINNED if layout.pinned else 0)
     head = _HEAD.pack(
         _MAGIC,
         flags,
@@ -143,7 +146,8 @@ def _unpack(block: bytes) -> Layout:
     if len(block) < HEAD_SIZE:
         raise Foreign("too short")
     magic, flags, pages, meta_length, crc, offset, length, digest, slot = _HEAD.unpack_from(block)
-    layout = Layout(meta_length, crc, offset, length, digest, bool(flags & _COMPLETE), slot, pages * PAGE)
+    complete, pinned = bool(flags & _COMPLETE), bool(flags & _PINNED)
+    layout = Layout(meta_length, crc, offset, length, digest, complete, slot, pages * PAGE, pinned)
     if magic != _MAGIC or offset > _MOST_OFFSET or HEAD_SIZE + meta_length > layout.table_offset:
         raise Foreign("not a cache file")
     return layout
@@ -166,4 +170,11 @@ def decode(blob: bytes | str) -> Meta:
 
 
 def _pairs(rows: list[list[str]]) -> tuple[tuple[str, str], ...]:
-    return tuple((name, value) for name, value in rows)
+    return tuple(_pair(name, value) for name, value in rows)
+
+
+@lru_cache(maxsize=4096)
+def _pair(name: str, value: str) -> tuple[str, str]:
+    """The same object for the same pair: most answers of an origin say the same in most fields, and a worker remembers
+    tens of thousands of answers."""
+    return sys.intern(name), value

@@ -14,11 +14,13 @@ from typing import Any
 import lmdb
 import orjson
 
+from proxy.store.accounts import Account, Accounts, By, Tenants
+
 FOLDER = "index"
-VERSION = 1
-_ROW = struct.Struct(">IQQ")
+VERSION = 2
+_ROW = struct.Struct(">IQQ?")
 _SEQUENCE = struct.Struct(">Q")
-_PLACE = struct.Struct(">20sIQ")
+_PLACE = struct.Struct(">20sIQ?")
 _KEY_BYTES = 440
 """LMDB keys hold 511 bytes: so much of a key or tag is sorted, the rest is compared with the row."""
 _MAP_BYTES = 64 << 30
@@ -35,6 +37,7 @@ class Row:
     sequence: int
     key: str
     tags: tuple[str, ...]
+    pinned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,29 +47,47 @@ class Place:
     name: bytes
     slot: int
     size: int
+    pinned: bool
 
 
 class Index:
     """Reads and batched writes. Not safe for two threads; `read_only` for looking at a store from outside."""
 
-    def __init__(self, directory: Path, *, read_only: bool = False) -> None:
-        """lmdb.Error when it cannot be opened: the keeper then makes it anew."""
+    def __init__(self, directory: Path, tenants: Tenants | None = None, *, read_only: bool = False) -> None:
+        """lmdb.Error when it cannot be opened: the keeper then makes it anew. A writer says whose objects are."""
         folder = directory / FOLDER
         if not read_only:
             folder.mkdir(exist_ok=True)
+        self._folder, self._read_only, self._tenants = folder, read_only, tenants or Tenants()
+        self._open()
+
+    def _open(self) -> None:
         self._env = lmdb.open(
-            str(folder), max_dbs=5, map_size=_MAP_BYTES, sync=False, metasync=False, readonly=read_only, readahead=False
+            str(self._folder),
+            max_dbs=6,
+            map_size=_MAP_BYTES,
+            sync=False,
+            metasync=False,
+            readonly=self._read_only,
+            readahead=False,
         )
-        names = (b"rows", b"order", b"keys", b"tags", b"about")
-        self._rows, self._order, self._keys, self._tags, self._about = (
-            self._env.open_db(name, create=not read_only) for name in names
+        names = (b"rows", b"order", b"keys", b"tags", b"about", b"accounts")
+        self._rows, self._order, self._keys, self._tags, self._about, self._sums = (
+            self._env.open_db(name, create=not self._read_only) for name in names
         )
+        self._accounts = Accounts(self._sums, self._tenants)
+
+    def reopen(self) -> None:
+        """Let go of the pages that were read: while they are mapped they count as this process's memory, 390 bytes an
+        object after a load. They stay in the system's cache. lmdb.Error when it cannot be opened again."""
+        self._env.close()
+        self._open()
 
     def close(self) -> None:
         """Close the file."""
         self._env.close()
 
-    def about(self) -> dict[str, object]:
+    def about(self) -> dict[str, Any]:
         """What the last writer noted: version, boot, whether it ended in order, totals."""
         with self._env.begin(db=self._about) as txn:
             blob = txn.get(b"about")
@@ -96,10 +117,13 @@ class Index:
                 if old:
                     self._unlink(txn, _decode(row.name, old))
                 txn.put(row.name, _encode(row), db=self._rows)
-                txn.put(_SEQUENCE.pack(row.sequence), _PLACE.pack(row.name, row.slot, row.size), db=self._order)
+                txn.put(
+                    _SEQUENCE.pack(row.sequence), _PLACE.pack(row.name, row.slot, row.size, row.pinned), db=self._order
+                )
                 txn.put(_sortable(row.key, row.name), b"", db=self._keys)
                 for tag in row.tags:
                     txn.put(_sortable(tag, row.name), b"", db=self._tags)
+                self._accounts.add(txn, row.key, row.tags, row.size, 1)
 
     def remove(self, names: Iterable[bytes]) -> None:
         """Drop objects, in one transaction."""
@@ -113,8 +137,26 @@ class Index:
     def clear(self) -> None:
         """Drop everything."""
         with self._env.begin(write=True) as txn:
-            for database in (self._rows, self._order, self._keys, self._tags):
+            for database in (self._rows, self._order, self._keys, self._tags, self._sums):
                 txn.drop(database, delete=False)
+
+    def account(self, by: By, name: str = "") -> Account:
+        """Objects and bytes of a tag or a tenant, or of all."""
+        with self._env.begin() as txn:
+            return self._accounts.get(txn, by, name)
+
+    def accounts(self, by: By) -> list[Account]:
+        """Objects and bytes of every tag or tenant."""
+        with self._env.begin() as txn:
+            return list(self._accounts.each(txn, by))
+
+    def reckon(self) -> None:
+        """Sum up anew from the rows: whose objects are was settled otherwise."""
+        with self._env.begin(write=True) as txn:
+            txn.drop(self._sums, delete=False)
+            for name, blob in txn.cursor(db=self._rows):
+                row = _decode(bytes(name), blob)
+                self._accounts.add(txn, row.key, row.tags, row.size, 1)
 
     def by_arrival(self) -> Iterator[Place]:
         """All objects, oldest first: 40 bytes each, the rows are not touched. Not while writing."""
@@ -161,16 +203,17 @@ class Index:
         txn.delete(_sortable(row.key, row.name), db=self._keys)
         for tag in row.tags:
             txn.delete(_sortable(tag, row.name), db=self._tags)
+        self._accounts.add(txn, row.key, row.tags, row.size, -1)
 
 
 def _encode(row: Row) -> bytes:
-    return _ROW.pack(row.slot, row.size, row.sequence) + orjson.dumps([row.key, row.tags])
+    return _ROW.pack(row.slot, row.size, row.sequence, row.pinned) + orjson.dumps([row.key, row.tags])
 
 
 def _decode(name: bytes, blob: bytes) -> Row:
-    slot, size, sequence = _ROW.unpack_from(blob)
+    slot, size, sequence, pinned = _ROW.unpack_from(blob)
     key, tags = orjson.loads(blob[_ROW.size :])
-    return Row(name, slot, size, sequence, key, tuple(tags))
+    return Row(name, slot, size, sequence, key, tuple(tags), pinned)
 
 
 def _sortable(text: str, name: bytes) -> bytes:

@@ -1,7 +1,7 @@
 """Looking at a node's store from outside: what lies there, and whether it is what it should be. Reads only."""
 
 import hashlib
-from collections import Counter
+import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +11,7 @@ import lmdb
 from proxy.rules import variants
 from proxy.rules.freshness import age, freshness
 from proxy.store import disk, journal, sparse
+from proxy.store.accounts import Account, By
 from proxy.store.directory import scan
 from proxy.store.format import Foreign
 from proxy.store.index import FOLDER, Index, Row
@@ -36,14 +37,24 @@ class Listed:
 
 @dataclass
 class Totals:
-    """A store in figures. `tags` counts objects and bytes of the ten largest."""
+    """A store in figures. `accounts`: by tag or by tenant, as was asked."""
 
     objects: int = 0
     bytes: int = 0
     growing: int = 0
-    waiting: bool = False
-    """Whether the journal has events that no keeper has read yet."""
-    tags: list[tuple[str, int, int]] = field(default_factory=list)
+    accounts: dict[str, Account] = field(default_factory=dict)
+
+    def add(self, other: "Totals") -> None:
+        """Put those of another directory to these."""
+        self.objects, self.bytes = self.objects + other.objects, self.bytes + other.bytes
+        self.growing += other.growing
+        for name, more in other.accounts.items():
+            known = self.accounts.get(name, Account(name, 0, 0))
+            self.accounts[name] = Account(name, known.objects + more.objects, known.bytes + more.bytes)
+
+    def largest(self, most: int) -> list[Account]:
+        """The accounts with the most bytes."""
+        return heapq.nlargest(most, self.accounts.values(), key=lambda each: each.bytes)
 
 
 @dataclass
@@ -53,6 +64,11 @@ class Verified:
     files: int = 0
     bytes: int = 0
     findings: list[str] = field(default_factory=list)
+
+    def add(self, other: "Verified") -> None:
+        """Put those of another directory to these."""
+        self.files, self.bytes = self.files + other.files, self.bytes + other.bytes
+        self.findings += other.findings
 
 
 def opened(directory: Path) -> Index:
@@ -78,20 +94,11 @@ def objects(directory: Path, index: Index, now: float) -> Iterator[Listed]:
         yield Listed(key, variant, row.size, old, freshness(meta).lifetime - old, row.tags)
 
 
-def totals(directory: Path, index: Index) -> Totals:
-    """The store in figures."""
-    found = Totals(waiting=journal.waiting(directory))
-    count: Counter[str] = Counter()
-    size: Counter[str] = Counter()
-    for row in index.rows():
-        found.objects += 1
-        found.bytes += row.size
-        for tag in row.tags:
-            count[tag] += 1
-            size[tag] += row.size
-    found.growing = sum(disk.size_of(path) for path in (directory / "parts").glob("*.*.*"))
-    found.tags = [(tag, count[tag], total) for tag, total in size.most_common(10)]
-    return found
+def totals(directory: Path, index: Index, by: By) -> Totals:
+    """The store in figures, from its accounts: O(accounts)."""
+    whole = index.account("all")
+    growing = sum(disk.size_of(path) for path in (directory / "parts").glob("*.*.*"))
+    return Totals(whole.objects, whole.bytes, growing, {each.name: each for each in index.accounts(by)})
 
 
 def verify(directory: Path, index: Index) -> Iterator[Verified]:

@@ -7,22 +7,33 @@ there.
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import orjson
 
 FILE = "journal"
-_TAKEN = "journal.taken"
+TAKEN = "journal.taken"
 Kind = Literal["stored", "gone", "used", "group"]
 """What happened to an object; or `group`: an origin invalidated a tag (RFC 9875), which stands in the key's place."""
 
 
-def append(directory: Path, kind: Kind, key: str, tags: tuple[str, ...] = ()) -> None:
+@dataclass(frozen=True, slots=True)
+class Event:
+    """`tags` and `pinned` are of what was stored."""
+
+    kind: Kind
+    key: str
+    tags: tuple[str, ...] = ()
+    pinned: bool = False
+
+
+def append(directory: Path, kind: Kind, key: str, tags: tuple[str, ...] = (), *, pinned: bool = False) -> None:
     """Add an event. The caller holds the directory's lock. OSError when the disk refuses."""
     fd = os.open(directory / FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
-        os.write(fd, orjson.dumps([kind, key, tags]) + b"\n")
+        os.write(fd, orjson.dumps([kind, key, tags, pinned]) + b"\n")
     finally:
         os.close(fd)
 
@@ -32,18 +43,18 @@ def take(directory: Path) -> bool:
 
     What an earlier life set aside and did not finish comes first: then nothing new is taken.
     """
-    if (directory / _TAKEN).exists():
+    if (directory / TAKEN).exists():
         return True
     try:
-        (directory / FILE).rename(directory / _TAKEN)
+        (directory / FILE).rename(directory / TAKEN)
     except FileNotFoundError:
         return False
     return True
 
 
-def taken(directory: Path) -> Iterator[tuple[Kind, str, tuple[str, ...]]]:
+def taken(directory: Path) -> Iterator[Event]:
     """The events set aside, in order. A line that a crash cut short is skipped."""
-    with (directory / _TAKEN).open("rb") as file:
+    with (directory / TAKEN).open("rb") as file:
         for line in file:
             event = _parse(line)
             if event:
@@ -52,18 +63,23 @@ def taken(directory: Path) -> Iterator[tuple[Kind, str, tuple[str, ...]]]:
 
 def waiting(directory: Path) -> bool:
     """Whether there are events that no keeper has finished with."""
-    return (directory / FILE).exists() or (directory / _TAKEN).exists()
+    return (directory / FILE).exists() or (directory / TAKEN).exists()
 
 
 def done(directory: Path) -> None:
     """The events set aside are in the index."""
-    (directory / _TAKEN).unlink(missing_ok=True)
+    (directory / TAKEN).unlink(missing_ok=True)
 
 
-def _parse(line: bytes) -> tuple[Kind, str, tuple[str, ...]] | None:
+def clear(directory: Path) -> None:
+    """Forget all events: the directory was emptied."""
+    (directory / FILE).unlink(missing_ok=True)
+    done(directory)
+
+
+def _parse(line: bytes) -> Event | None:
     try:
-        event: Any = orjson.loads(line)
-        kind, key, tags = event
-        return kind, str(key), tuple(str(tag) for tag in tags)
+        kind, key, tags, *more = orjson.loads(line)  # the version before knew nothing of pinned
+        return Event(kind, str(key), tuple(str(tag) for tag in tags), bool(more and more[0]))
     except (ValueError, TypeError):
         return None

@@ -6,9 +6,12 @@ What sparse does to the file is here done off the loop, counted and accounted fo
 from proxy.http.digests import stated_sha256
 from proxy.rules.meta import Meta
 from proxy.store import sparse
+from proxy.store.disk import BLOCK
+from proxy.store.entries import Entry
+from proxy.store.format import RECORD
 from proxy.store.sparse import Created, SparseBody, SparseFile
-from proxy.store.store import Entry, Store, Stored
-from proxy.store.writer import NoRoom
+from proxy.store.store import Store, Stored
+from proxy.store.writer import NoRoom, reserved
 
 _ROTTEN = "a slice is not what was written"
 
@@ -16,16 +19,23 @@ _ROTTEN = "a slice is not what was written"
 async def begin(store: Store, meta: Meta, length: int, slice_size: int, epoch: int, now: float) -> Stored | None:
     """A new object of `length` bytes without any slice, findable. None when an invalidation since `epoch` overtook it
     or it would have too many slices; NoRoom when the disk refuses."""
+    volume, table = store.home(meta.key), reserved(RECORD * -(-length // slice_size))
+    if volume is None or not volume.take(table):
+        raise NoRoom
+
+    def current() -> bool:
+        return store.epoch(meta.key) == epoch
+
     try:
         made = await store.counted(
-            _added, sparse.create, store.directory, meta, length, slice_size, lambda: store.epoch(meta.key) == epoch
+            volume, table, _added, sparse.create, volume.directory, meta, length, slice_size, current
         )
     except OSError as error:
-        store.disk_error("start", error)
+        store.disk_error("start", error, volume)
         raise NoRoom from None
     if made is None:
         return None
-    entry = Entry(meta, made.published.path, None, made.file.layout, now, epoch)
+    entry = Entry(meta, made.published.path, None, made.file.layout, now, epoch, volume=volume)
     return store.keep(entry, store.known(made.file))
 
 
@@ -40,15 +50,16 @@ def _itself(size: int) -> int:
 async def make_room(store: Store, file: SparseFile, key: str, start: int, end: int) -> None:
     """Take the space for body bytes `start` to `end`, and tell the keeper. NoRoom: over the bytes allowed, or the disk
     refused. A file that was removed meanwhile grows for those who read it now, and is not to be found again."""
-    if not store.room_for(end - start):
+    volume, taken = store.home(key), end - start + BLOCK
+    if volume is None or not volume.take(taken):
         raise NoRoom
     try:
-        took = await store.counted(_itself, sparse.allocate, file, start, end)
-        if not await store.blocking(sparse.note_growth, store.directory, file, key):
-            store.reserve(-took)
+        took = await store.counted(volume, taken, _itself, sparse.allocate, file, start, end)
+        if not await store.blocking(sparse.note_growth, volume.directory, file, key):
+            volume.add(-took)
             store.forget(key)
     except OSError as error:
-        store.disk_error("allocate", error)
+        store.disk_error("allocate", error, volume)
         raise NoRoom from None
 
 
@@ -88,7 +99,7 @@ async def grown(store: Store, file: SparseFile, meta: Meta) -> bool:
             store.foreign(_ROTTEN, slice=index)
         return bool(rotten) or await store.blocking(_complete, file, stated_sha256(meta.fields))
     except OSError as error:
-        store.disk_error("complete", error)
+        store.disk_error("complete", error, store.home(meta.key))
         return True
 
 

@@ -1,11 +1,9 @@
-"""The store of one worker: an index over the directory that all workers of the node share."""
+"""The store of one worker: an index over the directories that all workers of the node share."""
 
 import asyncio
 import zlib
-from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
@@ -13,17 +11,21 @@ from kit import log
 from kit.metrics import Family, Row
 from proxy.rules.meta import Meta
 from proxy.rules.variants import MARK as VARIANT
-from proxy.store import disk
+from proxy.store import admission, disk
+from proxy.store.admission import Admission
 from proxy.store.bodies import FileBody, MemoryBody
 from proxy.store.descriptors import Descriptors, Lease
 from proxy.store.disk import Found
-from proxy.store.evict import Marks
+from proxy.store.entries import Entries, Entry
 from proxy.store.format import Foreign, Layout
+from proxy.store.pinning import Pinning
 from proxy.store.sparse import SparseBody, SparseFile, reopen
+from proxy.store.volumes import Volume, Volumes
 
 T = TypeVar("T")
 
-_ENTRIES = 50_000
+_ENTRIES = 25_000
+"""Of 1.8 KB each with a dozen fields: 45 MB. What is not among them is found in its directory."""
 _DESCRIPTORS = 256
 _TOUCH_EVERY_S = 60.0
 
@@ -31,8 +33,9 @@ SHARDS = tuple(f"{number:02x}" for number in range(32))
 """One counter for all keys would let every POST spoil every fill under way."""
 
 METRICS = (
-    Family("headrace_store_disk_bytes", "Bytes in the cache directory, fills under way included", "gauge"),
-    Family("headrace_store_memory_bytes", "Bytes of bodies in memory", "gauge"),
+    *admission.METRICS,
+    Family("headrace_store_disk_bytes", "Bytes in the cache directories, fills under way included", "gauge"),
+    Family("headrace_store_memory_bytes", "Bytes of bodies in memory, growing ones included", "gauge"),
     Family("headrace_store_entries", "Answers in the workers' indexes", "gauge"),
     Family("headrace_store_errors_total", "Failed disk operations; each was served as a miss"),
     Family(
@@ -57,37 +60,20 @@ def shard_of(key: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What one worker may use: bytes on disk (of the node), bytes in memory (its share), largest body in memory."""
+    """What one worker may use: bytes in memory (its share), largest body in memory; bytes of pinned bodies among them.
+    What it may use on disk its volumes say."""
 
-    disk: int
     memory: int
     memory_object: int
+    pinned: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class NodeCounts:
     """What this worker must know of the others."""
 
-    disk_used: Callable[[], int]
-    """Bytes in the cache directory, fills under way included."""
     epoch: Callable[[str], int]
     """How many invalidations there were in a shard of the keys."""
-
-
-@dataclass(slots=True)
-class Entry:
-    """A stored answer as the index has it. `body` is there when it is small; `layout` when it has a file."""
-
-    meta: Meta
-    path: Path
-    body: MemoryBody | None
-    layout: Layout | None
-    touched: float
-    """When its use was last noted."""
-    epoch: int
-    """The node's count of invalidations when this was found; after another one it must be found again."""
-    slot: int = 0
-    """Where SIEVE wants hits marked, from 1; 0 until the keeper gave it one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,41 +90,48 @@ class Store:
 
     def __init__(
         self,
-        directory: Path,
+        volumes: Volumes,
         bounds: Bounds,
         row: Row,
         node: NodeCounts,
-        visited: Marks | None = None,
+        admission: Admission | None = None,
+        pinning: Pinning | None = None,
     ) -> None:
-        """`row` counts for this worker, `node` reads the counts of all. `visited`: a byte a slot for SIEVE, shared with
-        the keeper; without it the keeper is told of uses now and then, as LRU wants."""
-        self.directory, self.bounds = directory, bounds
+        """`row` counts for this worker, `node` reads the counts of all. Where a volume has marks, SIEVE orders it; else
+        its keeper is told of uses now and then, as LRU wants. Without `admission` all is admitted."""
+        self.volumes, self.bounds = volumes, bounds
+        self.admission, self.pinning = admission or Admission(row, None, 0), pinning or Pinning()
         self._row, self._node = row, node
-        self._index: OrderedDict[str, Entry] = OrderedDict()
+        self._entries = Entries(_ENTRIES, bounds.memory, bounds.pinned)
         self._descriptors = Descriptors(_DESCRIPTORS)
         self._sparse: WeakValueDictionary[bytes, SparseFile] = WeakValueDictionary()
-        self._memory = 0
-        self._visited = visited
         self._changing: set[asyncio.Future[Any]] = set()
+
+    def home(self, key: str) -> Volume | None:
+        """The directory that `key` lives in; None while every one is out: then nothing can be kept on disk."""
+        return self.volumes.home(key)
 
     async def lookup(self, key: str, now: float) -> Stored | None:
         """What is stored under `key`: from memory, from the index, or found in the directory."""
-        entry = self._index.get(key)
+        entry = self._entries.get(key)
         stored = self._ready(entry)
         if entry is None or stored is None:
             return await self._found(key, now)
-        self._index.move_to_end(key)
+        self._entries.used(key)
         await self._note_use(entry, now)
         return stored
 
     async def _note_use(self, entry: Entry, now: float) -> None:
         """Let the order of eviction know of a hit: one byte for SIEVE, a line a minute for LRU."""
-        if entry.slot and self._visited is not None:
-            self._visited[(entry.slot - 1) % len(self._visited)] = 1
-        elif entry.layout is not None and now - entry.touched > (1.0 if self._visited is not None else _TOUCH_EVERY_S):
+        volume = entry.volume
+        if volume is None:
+            return
+        if entry.slot and volume.visited is not None:
+            volume.visited[(entry.slot - 1) % len(volume.visited)] = 1
+        elif entry.layout is not None and now - entry.touched > (1.0 if volume.visited is not None else _TOUCH_EVERY_S):
             entry.touched = now
-            if self._visited is None:
-                await self.blocking(disk.note_use, self.directory, entry.meta.key)
+            if volume.visited is None:
+                await self.blocking(disk.note_use, volume.directory, entry.meta.key)
             else:
                 entry.slot = await self.blocking(disk.read_slot, entry.path)
 
@@ -155,34 +148,34 @@ class Store:
 
     async def _found(self, key: str, now: float) -> Stored | None:
         """Look in the directory: another worker, or an earlier life of this one, may have stored it."""
-        old, epoch = self._index.get(key), self.epoch(key)
-        found, data = await self._read(key)
-        indexed = self._index.get(key)
-        if indexed is not old and (stored := self._ready(indexed)):
+        old, epoch, volume = self._entries.get(key), self.epoch(key), self.home(key)
+        found, data = await self._read(key, volume)
+        entry = self._entries.get(key)
+        if entry is not old and (stored := self._ready(entry)):
             return stored  # a fill ended while we looked: what we saw is of before
         if found is None:
             self.forget(key)
             return None
-        meta = found.meta
-        if old and old.epoch == epoch and old.layout and old.layout.digest == found.layout.digest:
+        meta, layout = found.meta, found.layout
+        if old and old.epoch == epoch and old.layout and old.layout.digest == layout.digest:
             meta = max(old.meta, meta, key=lambda each: each.response_time)  # a 304's fields may not have fitted
-        if data is None:
-            return self._remember_file(
-                Entry(meta, found.path, None, found.layout, now, epoch, found.layout.slot), found.lease
-            )
-        return self._remember(Entry(meta, found.path, MemoryBody(data), found.layout, now, epoch, found.layout.slot))
+        body = None if data is None else MemoryBody(data)
+        entry = Entry(meta, found.path, body, layout, now, epoch, layout.slot, volume, layout.pinned)
+        return self.keep(entry, found.lease if body is None else None)
 
-    async def _read(self, key: str) -> tuple[Found | None, bytes | None]:
+    async def _read(self, key: str, volume: Volume | None) -> tuple[Found | None, bytes | None]:
         """The file for `key`, and its body when that is small. (None, None): a miss."""
+        if volume is None:
+            return None, None
         try:
-            found = await self.blocking(disk.find, self.directory, key)
+            found = await self.blocking(disk.find, volume.directory, key)
             if found is not None and found.layout.slice_size:
                 return replace(found, lease=self.known(await self.blocking(reopen, found))), None
             if found is None or found.layout.body_length > self.bounds.memory_object:
                 return found, None
             return found, await self.blocking(disk.read_whole, found)
         except OSError as error:
-            self.disk_error("read", error)
+            self.disk_error("read", error, volume)
         except Foreign as error:
             self.foreign(str(error), key=key[:200])
         return None, None
@@ -200,7 +193,14 @@ class Store:
 
     def keep(self, entry: Entry, lease: Lease | None = None) -> Stored:
         """Index what was just published: a body in memory, or a file with its open `lease`."""
-        return self._remember(entry) if lease is None else self._remember_file(entry, lease)
+        if lease is None:
+            assert entry.body is not None
+            self._remember(entry)
+            return Stored(entry.meta, entry.body, entry)
+        assert entry.layout is not None
+        self._remember(entry)
+        self._descriptors.add(entry.path, lease)
+        return Stored(entry.meta, _body(lease, entry.layout), entry)
 
     async def freshen(self, stored: Stored, meta: Meta, epoch: int) -> Stored:
         """New metadata after a 304, in memory and, where it fits, in the file; `epoch` is of when upstream was asked.
@@ -211,18 +211,18 @@ class Store:
         if epoch != self.epoch(meta.key):
             return Stored(meta, stored.body, replace(entry, meta=meta))
         entry.meta = meta
-        if entry.layout is not None:
+        if entry.layout is not None and entry.volume is not None:
             try:
-                await self.blocking(disk.rewrite, self.directory, entry.layout, meta)
+                await self.blocking(disk.rewrite, entry.volume.directory, entry.layout, meta)
             except (OSError, Foreign) as error:
-                self.disk_error("rewrite", error)
+                self.disk_error("rewrite", error, entry.volume)
         return Stored(meta, stored.body, entry)
 
     def forget(self, key: str) -> None:
         """Drop an entry from this worker's index; the file stays."""
-        entry = self._index.pop(key, None)
+        entry = self._entries.pop(key)
         if entry:
-            self._let_go(entry)
+            self._let_go([entry])
 
     async def invalidate(self, key: str) -> None:
         """Remove the answer for `key` on this node: every worker looks again before it serves what it remembers, and a
@@ -233,11 +233,15 @@ class Store:
             self._row.add("headrace_invalidations_total", shard)
 
         self.forget(key)
-        try:
-            await self.counted(lambda gone: -gone, disk.remove, self.directory, key, removed)
-        except OSError as error:
+        well = self.volumes.well()  # one that was its home before may hold it still
+        if not well:
             removed()
-            self.disk_error("remove", error)
+        for volume in well:
+            try:
+                await self.counted(volume, 0, lambda gone: -gone, disk.remove, volume.directory, key, removed)
+            except OSError as error:
+                removed()
+                self.disk_error("remove", error, volume)
 
     async def invalidate_groups(self, groups: Iterable[str]) -> None:
         """Remove every answer that carries one of these tags, and was published until now (RFC 9875 3). The keeper does
@@ -247,35 +251,47 @@ class Store:
             for shard in SHARDS:
                 self._row.add("headrace_invalidations_total", shard)
 
-        try:
-            await self.blocking(disk.note_groups, self.directory, tuple(groups), changed)
-        except OSError as error:
-            self.disk_error("note", error)
+        well = self.volumes.well()
+        if not well:
+            changed()
+        for volume in well:
+            try:
+                await self.blocking(disk.note_groups, volume.directory, tuple(groups), changed)
+            except OSError as error:
+                self.disk_error("note", error, volume)
 
     def epoch(self, key: str) -> int:
         """How many invalidations this node has seen, of `key` or of others that share its counter."""
         return self._node.epoch(shard_of(key))
 
-    def room_for(self, size: int) -> bool:
-        """Whether storing `size` more bytes keeps the node within its disk."""
-        return self._node.disk_used() + size <= self.bounds.disk
+    def take_memory(self, size: int) -> bool:
+        """Count bytes of a body that is about to grow in memory, others make room; False when too many grow already."""
+        room = self._entries.grow(size)
+        if room is None:
+            return False
+        self._let_go(room)
+        return True
 
-    def reserve(self, size: int) -> None:
-        """Count bytes that are about to be on disk, or (negative) that went: fills under way have their place."""
-        self._row.add("headrace_store_disk_bytes", amount=size)
+    def give_memory(self, size: int) -> None:
+        """A body grows no more."""
+        self._entries.shrink(size)
+        self._show()
 
-    def disk_error(self, what: str, error: Exception) -> None:
-        """Count a failed disk operation; the request goes on as a miss."""
+    def disk_error(self, what: str, error: Exception, volume: Volume | None) -> None:
+        """Count a failed disk operation; the request goes on as a miss. A `volume` that goes on so is ejected."""
         self._row.add("headrace_store_errors_total")
         log.get("store").warning("disk error", operation=what, error=str(error))
+        if volume is not None:
+            volume.failed(error)
 
-    async def counted(self, change: Callable[[T], int], work: Callable[..., T], *arguments: object) -> T:
-        """Run file work off the loop and reserve what `change` says of its result, though whoever asked may be gone
-        before it is done."""
+    async def counted(
+        self, volume: Volume, taken: int, change: Callable[[T], int], work: Callable[..., T], *arguments: object
+    ) -> T:
+        """Run file work off the loop that changes what lies in `volume`. When it has ended, though whoever asked may be
+        gone before: what `change` says of its result counts, and the bytes `taken` for it do not any more."""
 
         def count(done: "asyncio.Future[T]") -> None:
-            if done.exception() is None:
-                self.reserve(change(done.result()))
+            volume.add((change(done.result()) if done.exception() is None else 0) - taken)
 
         running = asyncio.get_running_loop().run_in_executor(None, work, *arguments)
         self._changing.add(running)
@@ -292,35 +308,20 @@ class Store:
         if self._changing:
             await asyncio.wait(self._changing)
         self._descriptors.close()
-        self._index.clear()
+        self._entries.clear()
 
-    def _remember(self, entry: Entry) -> Stored:
-        assert entry.body is not None
-        self.forget(entry.meta.key)
-        self._index[entry.meta.key] = entry
-        self._memory += entry.body.length
-        self._evict()
-        return Stored(entry.meta, entry.body, entry)
-
-    def _remember_file(self, entry: Entry, lease: Lease) -> Stored:
-        assert entry.layout is not None
-        self.forget(entry.meta.key)
-        self._descriptors.add(entry.path, lease)
-        self._index[entry.meta.key] = entry
-        self._evict()
-        return Stored(entry.meta, _body(lease, entry.layout), entry)
-
-    def _evict(self) -> None:
+    def _remember(self, entry: Entry) -> None:
         """Stay within entries and memory; what has a file can be found again."""
-        while self._index and (len(self._index) > _ENTRIES or self._memory > self.bounds.memory):
-            self._let_go(self._index.popitem(last=False)[1])
-        self._row.set("headrace_store_memory_bytes", self._memory)
-        self._row.set("headrace_store_entries", len(self._index))
+        self._let_go(self._entries.put(entry))
 
-    def _let_go(self, entry: Entry) -> None:
-        if entry.body is not None:
-            self._memory -= entry.body.length
-        self._descriptors.drop(entry.path)
+    def _let_go(self, entries: Iterable[Entry]) -> None:
+        for entry in entries:
+            self._descriptors.drop(entry.path)
+        self._show()
+
+    def _show(self) -> None:
+        self._row.set("headrace_store_memory_bytes", self._entries.memory + self._entries.growing)
+        self._row.set("headrace_store_entries", len(self._entries))
 
 
 def _body(lease: Lease, layout: Layout) -> FileBody | SparseBody:

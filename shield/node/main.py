@@ -37,7 +37,7 @@ async def main(settings: ShieldSettings, ready_file: Path | None = None) -> None
             pids=facts.pids,
             connections=lambda: facts.board.total("headrace_connections"),
             sent_bytes=lambda: facts.board.total("headrace_sent_bytes_total"),
-            cache_dir=settings.store.cache_dir,
+            cache_dirs=settings.store.cache_dir,
         )
         describe = describer(standing, gauges, SystemClock())
         async with reporting(settings.identity, "shield", describe, SystemClock()) as health:

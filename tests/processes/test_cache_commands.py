@@ -104,7 +104,10 @@ def test_purge_ls_stat_and_verify(edge: Edge) -> None:
     until(lambda: len(_headrace("cache", "ls", str(edge.cache), "--json")[1]) == 3, 10, "the keeper has read all")
     code, (figures,) = _headrace("cache", "stat", str(edge.cache), "--json")
     assert (code, figures["objects"]) == (0, 3)
-    assert {row["tag"] for row in figures["tags"]} == {"title:film", "title:other"}
+    assert {row["tag"]: row["objects"] for row in figures["tags"]} == {"title:film": 2, "title:other": 1}
+    code, (by,) = _headrace("cache", "stat", str(edge.cache), "--by", "tenant", "--json")
+    assert [(row["objects"], row["bytes"]) for row in by["tenants"]] == [(3, figures["bytes"])]
+    assert figures["bytes"] == sum(path.stat().st_blocks * 512 for path in edge.cache.glob("??/*"))
     edge.end()
     code, (found,) = _headrace("cache", "verify", str(edge.cache), "--json")
     assert (code, found["ok"], found["files"]) == (0, True, 3)

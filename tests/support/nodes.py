@@ -17,7 +17,11 @@ from proxy.host.worker import Role, engine, families
 from proxy.serve.connection import Server
 from proxy.serve.tier import Tier
 from proxy.store import disk
-from proxy.store.evict import Marks
+from proxy.store.admit import SecondHit
+from proxy.store.evict import Evictor, Marks
+from proxy.store.inventory import Policy
+from proxy.store.keeper import ALL_ALIKE, Keeper
+from proxy.store.volumes import Volume, Volumes
 from tests.support.wire import Answer, get, until
 
 
@@ -29,6 +33,7 @@ class Node:
     directory: Path
     board: Board
     server: Server
+    directories: tuple[Path, ...] = ()
 
     def count(self, name: str, value: str = "") -> int:
         """A metric, without its `headrace_`."""
@@ -44,11 +49,14 @@ class Node:
 
     def files(self) -> list[Path]:
         """The complete files in the cache directory."""
-        return sorted(path for path in self.directory.glob("??/*") if path.is_file())
+        return sorted(path for place in self._places() for path in place.glob("??/*") if path.is_file())
 
     def parts(self) -> list[Path]:
         """The part files."""
-        return sorted((self.directory / "parts").glob("*.*.*"))
+        return sorted(path for place in self._places() for path in (place / "parts").glob("*.*.*"))
+
+    def _places(self) -> tuple[Path, ...]:
+        return self.directories or (self.directory,)
 
 
 def settings(directory: Path, origin: str, **changes: Any) -> EdgeSettings:
@@ -77,22 +85,25 @@ async def node(
     send_buffer: int | None = None,
     visited: Marks | None = None,
     leases: int | None = None,
+    asked: SecondHit | None = None,
     **changes: Any,
 ) -> AsyncIterator[Node]:
     """One worker's engine before `origin`. With `board`, it is worker `number` of a node that has several; with
     `leases` (a file in memory) they fill as one."""
     wanted = settings(directory, origin, **changes)
     role = role or Role(tier or OpenTier(), (origin,), wanted.authority)
-    disk.prepare(directory)
-    own = Board(families(role.tier.reasons), 3) if board is None else board
+    places = wanted.store.cache_dir
+    for place in places:
+        disk.prepare(place)
+    own = Board(families(role.tier.reasons, len(places), wanted.store.tenants), 3) if board is None else board
     held = Leases(leases, number) if leases is not None else None
-    async with engine(wanted, role, own, number, clock or SystemClock(), visited, held) as server:
+    async with engine(wanted, role, own, number, clock or SystemClock(), visited, held, asked) as server:
         listening = socket.create_server(("127.0.0.1", 0))
         if send_buffer:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
         listener = await asyncio.get_running_loop().create_server(server, sock=listening)
         try:
-            yield Node(listening.getsockname()[1], directory, own, server)
+            yield Node(listening.getsockname()[1], directory, own, server, places)
         finally:
             listener.close()
             server.pre_shutdown()
@@ -100,3 +111,18 @@ async def node(
             await listener.wait_closed()
     if board is None:
         own.close()
+
+
+def lone_keeper(
+    directory: Path,
+    limit: int,
+    slots: int,
+    evictor: Evictor,
+    board: Board,
+    clock: Clock,
+    policy: Policy = ALL_ALIKE,
+) -> Keeper:
+    """The keeper of a node's only directory; it has the last row of `board`."""
+    row = board.row(board.rows - 1)
+    volume = Volume(0, directory, limit, board, row)
+    return Keeper(volume, Volumes([volume]), slots, evictor, row, clock, policy)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from kit.clock import ManualClock
+from proxy.store import disk
 from proxy.upstream.client import Response
 from tests.support.nodes import Node, node
 from tests.support.upstream import Call, Upstream, head, in_turn, says, upstream
@@ -236,7 +237,7 @@ async def _then_all_is_well(origin: Upstream, edge: Node) -> None:
     assert (await edge.get("/a")).body == b"recovered"
     assert len(origin.calls) == asked + 1
     await edge.ended("filled")
-    assert edge.count("store_disk_bytes") == sum(path.stat().st_size for path in edge.files())
+    assert edge.count("store_disk_bytes") == sum(disk.size_of(path) for path in edge.files())
 
 
 def _open_parts() -> list[str]:

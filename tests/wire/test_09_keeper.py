@@ -14,9 +14,10 @@ from kit.metrics import Board
 from proxy.host.worker import families
 from proxy.store import disk
 from proxy.store.evict import Evictor, Lru, Sieve
-from proxy.store.keeper import LOW, Keeper
+from proxy.store.keeper import Keeper
 from proxy.store.purge import Purge, Purged
-from tests.support.nodes import Node, node
+from proxy.store.volumes import LOW
+from tests.support.nodes import Node, lone_keeper, node
 from tests.support.upstream import Call, Upstream, head, says, upstream
 from tests.support.wire import until
 
@@ -32,7 +33,7 @@ def keeping(
 ) -> Iterator[Keeper]:
     """A keeper, running and knowing all that is there."""
     disk.prepare(directory)
-    keeper = Keeper(directory, limit, SLOTS, evictor or Sieve(SLOTS), board, clock or SystemClock())
+    keeper = lone_keeper(directory, limit, SLOTS, evictor or Sieve(SLOTS), board, clock or SystemClock())
     keeper.start()
     assert keeper.loaded.wait(10)
     try:
@@ -96,7 +97,7 @@ async def test_the_directory_stays_under_its_limit_and_sieve_spares_what_was_hit
         await _fill(edge, *(f"/{number}" for number in range(3, 11)))
         await until(lambda: edge.count("store_evictions_total") > 0, "something goes")
         await until(lambda: edge.count("store_disk_bytes") <= limit * LOW, "down to the low watermark")
-        assert edge.count("store_disk_bytes") == sum(path.stat().st_size for path in edge.files())
+        assert edge.count("store_disk_bytes") == sum(path.stat().st_blocks * 512 for path in edge.files())
         assert "; hit" in (await edge.get("/0")).cache
         assert not disk.path_of(tmp_path, _key(origin, "/1")).exists()
 
@@ -135,7 +136,7 @@ async def test_orphans_go_and_a_living_writer_s_part_stays(tmp_path: Path, board
         with keeping(tmp_path, board):
             assert edge.parts() == [living]
             assert stranger.exists()
-            assert edge.count("store_disk_bytes") == living.stat().st_size
+            assert edge.count("store_disk_bytes") == living.stat().st_blocks * 512
             go.set()
             assert (await asked).body == BIG
             await edge.ended("filled")
@@ -328,7 +329,7 @@ async def test_a_new_life_after_evictions_that_reused_slots_goes_on(tmp_path: Pa
     ):
         await _fill(edge, *(f"/{number}" for number in range(9)))
         for _ in range(2):
-            keeper = Keeper(tmp_path, 2**30, 4, Sieve(4), board, SystemClock())
+            keeper = lone_keeper(tmp_path, 2**30, 4, Sieve(4), board, SystemClock())
             keeper.start()
             assert keeper.loaded.wait(10)
             await _purge(keeper, Purge("tag", "nothing"))

@@ -18,9 +18,8 @@ from proxy.host.worker import families
 from proxy.store import disk
 from proxy.store.evict import Sieve
 from proxy.store.inspect import opened, verify
-from proxy.store.keeper import Keeper
 from proxy.store.purge import Purge
-from tests.support.nodes import node, settings
+from tests.support.nodes import lone_keeper, node, settings
 from tests.support.sliced import BODY, DAY, OTHER, SLICE, STORE, K, asked, authority, layout, part, runs, serving
 from tests.support.upstream import Call, head, upstream
 from tests.support.wire import CutOff, until, viewer
@@ -211,7 +210,7 @@ async def test_a_purge_takes_all_slices_and_a_run_brings_none_back(tmp_path: Pat
 
     board = Board(families(OpenTier().reasons), 3)
     disk.prepare(tmp_path)
-    keeper = Keeper(tmp_path, 2**30, 1000, Sieve(1000), board, ManualClock())
+    keeper = lone_keeper(tmp_path, 2**30, 1000, Sieve(1000), board, ManualClock())
     keeper.start()
     assert keeper.loaded.wait(10)
     async with upstream(script) as origin, node(tmp_path, origin.url, store=STORE, board=board) as edge:
@@ -238,7 +237,7 @@ async def test_the_keeper_learns_what_slices_take(tmp_path: Path) -> None:
     board = Board(families(OpenTier().reasons), 3)
     disk.prepare(tmp_path)
     async with upstream(serving()) as origin, node(tmp_path, origin.url, store=STORE, board=board) as edge:
-        keeper = Keeper(tmp_path, 2**30, 1000, Sieve(1000), board, ManualClock())
+        keeper = lone_keeper(tmp_path, 2**30, 1000, Sieve(1000), board, ManualClock())
         keeper.start()
         assert keeper.loaded.wait(10)
         for index in (1, 3, 7):
@@ -309,7 +308,7 @@ async def test_an_object_that_is_not_what_its_digest_says_is_not_kept(tmp_path: 
 async def test_a_soft_purge_makes_all_slices_stale(tmp_path: Path) -> None:
     board, script = Board(families(OpenTier().reasons), 3), serving()
     disk.prepare(tmp_path)
-    keeper = Keeper(tmp_path, 2**30, 1000, Sieve(1000), board, SystemClock())
+    keeper = lone_keeper(tmp_path, 2**30, 1000, Sieve(1000), board, SystemClock())
     keeper.start()
     assert keeper.loaded.wait(10)
     async with upstream(script) as origin, node(tmp_path, origin.url, store=STORE, board=board) as edge:

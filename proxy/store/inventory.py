@@ -1,0 +1,145 @@
+"""What a keeper knows of its directory: the index, the order of eviction and the slots, which change together."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from kit import log
+from proxy.store import disk, journal
+from proxy.store.accounts import BY_AUTHORITY, Tenants
+from proxy.store.admit import SecondHit
+from proxy.store.directory import readable, scan
+from proxy.store.evict import NONE, Evictor
+from proxy.store.index import Index, Row
+from proxy.store.journal import Event
+from proxy.store.pinning import NOTHING_PINNED, Pinning
+from proxy.store.pins import Pins
+from proxy.store.slots import Slots
+from proxy.store.tags import tags_of
+from proxy.store.volumes import Volume
+
+_BATCH = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a keeper is told of settings: what is pinned and how much of the bytes that may have, whose objects are, and
+    where requests for what is not here are remembered, when it is this keeper that lets them age."""
+
+    pinning: Pinning = NOTHING_PINNED
+    pinned_share: float = 0.0
+    tenants: Tenants = BY_AUTHORITY
+    asked: SecondHit | None = None
+
+
+class Inventory:
+    """The objects of one directory. `total`: bytes of their files."""
+
+    def __init__(self, volume: Volume, evictor: Evictor, policy: Policy) -> None:
+        self._directory, self._policy = volume.directory, policy
+        self.order = Pins(evictor, int(volume.limit * policy.pinned_share))
+        self.slots = Slots()
+        self.total = self._sequence = 0
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def reset(self) -> None:
+        """Know nothing."""
+        while self.order.victim() != NONE:
+            pass
+        self.slots, self.total, self._sequence = Slots(), 0, 0
+
+    def load(self, index: Index) -> None:
+        """Take over what the index of an earlier life knows."""
+        for place in index.by_arrival():
+            self.slots.put(place.slot, place.name)
+            self.order.added(place.slot, place.size, pinned=place.pinned)
+            self.total += place.size
+        self.slots.settle()
+        self._sequence = index.last_sequence()
+
+    def rebuild(self, index: Index) -> None:
+        """The index is not to be trusted: read every file's head, least recently used first."""
+        files = sorted(scan(self._directory), key=lambda each: each.used)
+        if files:
+            log.get("keeper").info("reading the directory", files=len(files))
+        batch: list[Row] = []
+        for file, meta in readable(files):
+            pinned = self._policy.pinning.pins(meta, file.size)
+            event = Event("stored", meta.key, tags_of(meta.fields), pinned)
+            batch.append(self._new_row(disk.name_of(meta.key), file.size, event))
+            if len(batch) == _BATCH:
+                index.put(batch)
+                batch = []
+        index.put(batch)
+
+    def read_journal(self, index: Index) -> Iterator[list[Row]]:
+        """Bring the index up to what the workers did. The last event of a key counts, checked against the directory.
+        Yields what an origin invalidated by group; the caller removes it."""
+        with disk.locked(self._directory):
+            if not journal.take(self._directory):
+                return
+        events: dict[str, Event] = {}
+        used: set[str] = set()
+        for event in journal.taken(self._directory):
+            if event.kind == "used":
+                used.add(event.key)
+            elif event.kind == "group":
+                self._apply(index, events)
+                events = {}
+                yield index.with_tag(event.key)
+            else:
+                events[event.key] = event
+        self._apply(index, events)
+        for key in used:
+            row = index.get(disk.name_of(key))
+            if row:
+                self.order.used(row.slot)
+        journal.done(self._directory)
+
+    def _apply(self, index: Index, events: dict[str, Event]) -> None:
+        put: list[Row] = []
+        gone: list[Row] = []
+        for key, event in events.items():
+            name = disk.name_of(key)
+            old, size = index.get(name), disk.size_of(disk.path_of_name(self._directory, name))
+            if size == 0:
+                gone += [old] if old else []
+            else:
+                put.append(self._changed_row(old, size, event) if old else self._new_row(name, size, event))
+        index.put(put)
+        self.drop(index, gone)
+
+    def _changed_row(self, old: Row, size: int, event: Event) -> Row:
+        tags, pinned = (event.tags, event.pinned) if event.kind == "stored" else (old.tags, old.pinned)
+        self.total += size - old.size
+        self.order.changed(old.slot, size, pinned=pinned)
+        disk.write_slot(disk.path_of_name(self._directory, old.name), old.slot + 1)
+        return Row(old.name, old.slot, size, old.sequence, old.key, tags, pinned)
+
+    def _new_row(self, name: bytes, size: int, event: Event) -> Row:
+        slot = self.slots.take(name)
+        self.order.added(slot, size, pinned=event.pinned)
+        self._sequence += 1
+        self.total += size
+        disk.write_slot(disk.path_of_name(self._directory, name), slot + 1)
+        return Row(name, slot, size, self._sequence, event.key, event.tags, event.pinned)
+
+    def drop(self, index: Index, rows: Iterable[Row], *, ordered: bool = True) -> None:
+        """Forget objects whose files are gone. `ordered`: they are still in the order of eviction."""
+        rows = list(rows)
+        index.remove(row.name for row in rows)
+        for row in rows:
+            if ordered:
+                self.order.removed(row.slot)
+            self.slots.free(row.slot)
+            self.total -= row.size
+
+    def victim(self, index: Index) -> Row | None:
+        """The next to go, taken out of the order; None when nothing is left."""
+        while (slot := self.order.victim()) != NONE:
+            row = index.get(self.slots.name(slot))
+            if row is not None and row.slot == slot:
+                return row
+            self.slots.free(slot)  # a batch that the disk refused left it behind
+        return None
