@@ -130,7 +130,7 @@ async def test_orphans_go_and_a_living_writer_s_part_stays(tmp_path: Path, board
     stranger.write_text("somebody else's")
     async with upstream(script) as origin, node(tmp_path, origin.url, board=board) as edge:
         asked = asyncio.create_task(edge.get("/a"))
-        await until(lambda: edge.count("store_disk_bytes") > len(BIG), "head and body reserved")
+        await until(lambda: sum(disk.size_of(path) for path in edge.parts()) > len(BIG), "head and body have room")
         (living,) = edge.parts()
         orphan.write_bytes(b"left by a dead worker")
         with keeping(tmp_path, board):
