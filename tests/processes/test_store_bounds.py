@@ -20,13 +20,15 @@ pytestmark = pytest.mark.processes
 
 DISK, MEMORY = 48 * 2**20, 4 * 2**20
 SLACK = 1.01
-FILLS = 240
+SIDES, ROUNDS = 24, 8
+AT_ONCE = threading.Barrier(SIDES)
+"""Origin holds so many bodies back until all of them are asked for: together they are more than the disk."""
 
 
 def _body(target: str) -> bytes:
     """What origin says for a target: small ones, and large ones of which a few dozen fill the disk."""
     chance = random.Random(target)
-    return chance.randbytes(chance.choice((3_000, 40_000, 200_000, 900_000, 2_000_000)))
+    return chance.randbytes(chance.choice((3_000, 200_000, 2_000_000, 4_000_000)))
 
 
 class _Origin(Quiet):
@@ -39,6 +41,9 @@ class _Origin(Quiet):
         self.send_header("Cache-Control", "max-age=3600")
         self.send_header("Surrogate-Key", "all")
         self.end_headers()
+        if self.path.startswith("/held/"):
+            self.wfile.flush()
+            AT_ONCE.wait(30)
         self.wfile.write(body)
 
 
@@ -136,7 +141,8 @@ def test_concurrent_fills_keep_to_the_bytes_allowed(edge: Node) -> None:
         disk.append(edge.on_disk())
         memory.append(edge.metric("store_memory_bytes"))
 
-    filling = threading.Thread(target=_ask_for_all, args=(edge, [f"/{number}" for number in range(FILLS)], 8))
+    targets = [f"/held/{number}" for number in range(SIDES * ROUNDS)]
+    filling = threading.Thread(target=_ask_for_all, args=(edge, targets, SIDES))
     filling.start()
     _beside(sample, filling)
     assert len(disk) > 10
