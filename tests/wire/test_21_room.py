@@ -21,6 +21,7 @@ from proxy.store.inspect import opened
 from proxy.store.inventory import Policy
 from proxy.store.volumes import HIGH, LOW
 from tests.support.nodes import Node, lone_keeper, node
+from tests.support.ranged import Ranged
 from tests.support.upstream import Call, Upstream, head, upstream
 from tests.support.wire import until
 
@@ -28,6 +29,7 @@ BIG = b"x" * 200_000
 LIMIT = 20 * len(BIG)
 DAY = "max-age=86400"
 SLOTS = 1_000
+SLICE = 2**16
 TENANTS = ("/a/", "/b/")
 
 
@@ -82,7 +84,7 @@ async def kept(directory: Path, admission: str = "second-hit") -> AsyncIterator[
     keeper.start()
     try:
         assert keeper.loaded.wait(10)
-        store = {"disk": LIMIT, "memory_object": 0, "tenants": TENANTS}
+        store = {"disk": LIMIT, "memory_object": 0, "tenants": TENANTS, "slice": SLICE}
         more = {"visited": sieve.visited, "asked": asked, "store": store}
         async with upstream(script) as origin, node(directory, origin.url, board=board, clock=clock, **more) as edge:
             yield Kept(edge, origin, hold, clock)
@@ -128,6 +130,17 @@ async def test_what_two_wait_for_at_once_is_stored(tmp_path: Path) -> None:
         assert {(await one).body, (await two).body} == {BIG}
         await each.edge.ended("filled", before + 1)
         assert each.stored("/new")
+
+
+async def test_slices_are_kept_from_the_second_request_on(tmp_path: Path) -> None:
+    async with kept(tmp_path) as each:
+        await each.fill_up()
+        each.origin.script = script = Ranged(BIG, {"ETag": '"1"', "Cache_Control": DAY})
+        for stored in (False, True):
+            got = await each.edge.get("/seek", Range="bytes=70000-70009")
+            assert (got.status, got.body) == (206, BIG[:10])
+            assert each.stored("/seek") is stored
+        assert script.ranges[-1] == f"bytes={SLICE}-{2 * SLICE - 1}"
 
 
 async def test_small_and_pinned_ones_are_stored_at_once(tmp_path: Path) -> None:
