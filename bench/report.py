@@ -1,0 +1,26 @@
+"""What a part measured: figures to read, ratios to compare, targets to meet."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """`ratios` are costs over the cost of a baseline measured in the same call: less is better. `failed` says in words
+    which targets of the issue were missed."""
+
+    part: str
+    parameters: dict[str, Any]
+    figures: dict[str, Any]
+    ratios: dict[str, float]
+    failed: tuple[str, ...] = field(default=())
+
+    def line(self) -> dict[str, Any]:
+        """As it is printed and recorded."""
+        return {
+            "part": self.part,
+            "parameters": self.parameters,
+            "figures": self.figures,
+            "ratios": {name: round(ratio, 4) for name, ratio in self.ratios.items()},
+            "failed": list(self.failed),
+        }
