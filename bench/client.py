@@ -1,15 +1,17 @@
 """Bare clients: GET requests with known answers, as little work a request as Python allows."""
 
 import asyncio
+import contextlib
 import hashlib
 import time
 from array import array
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import cast
 
 from kit.errors import UpstreamFailed
 
+_AT_ONCE = 100
 _END = b"\r\n\r\n"
 
 
@@ -76,32 +78,37 @@ class Getter(asyncio.Protocol):
             self._done.set_exception(UpstreamFailed(why))
 
 
-async def connected(port: int, count: int) -> list[Getter]:
-    """So many connections to a node on the loopback, a hundred at a time."""
+@contextlib.asynccontextmanager
+async def connected(port: int, count: int) -> AsyncIterator[list[Getter]]:
+    """So many connections to a node on the loopback, a hundred at a time; closed on leaving."""
     loop = asyncio.get_running_loop()
     getters: list[Getter] = []
-    while len(getters) < count:
-        pairs = await asyncio.gather(
-            *(
-                loop.create_connection(Getter, "127.0.0.1", port)
-                for _ in range(min(100, count - len(getters)))
-            )
-        )
-        getters += [getter for _, getter in pairs]
-    return getters
+    try:
+        while len(getters) < count:
+            some = min(_AT_ONCE, count - len(getters))
+            made = await asyncio.gather(*(loop.create_connection(Getter, "127.0.0.1", port) for _ in range(some)))
+            getters += [getter for _, getter in made]
+        yield getters
+    finally:
+        for getter in getters:
+            getter.close()
+        await asyncio.sleep(0)  # the loop closes in its next turn; a node must not wait for us to drain
 
 
-async def at_rate(getters: Sequence[Getter], targets: Sequence[str], a_second: float) -> Latencies:
+async def at_rate(
+    getters: Sequence[Getter], targets: Sequence[str], a_second: float
+) -> "tuple[Latencies, list[bytes]]":
     """Ask for `targets` at a steady rate, whether earlier answers came or not: what waits for a free connection has its
-    wait counted (no coordinated omission). The number of connections bounds what is under way."""
+    wait counted (no coordinated omission). The number of connections bounds what is under way. With the answers' digests."""
     free: asyncio.LifoQueue[Getter] = asyncio.LifoQueue()
     for getter in getters:
         free.put_nowait(getter)
     seconds = array("d", bytes(8 * len(targets)))
+    digests = [b""] * len(targets)
     began = time.perf_counter() + 0.01
 
     async def one(number: int, getter: Getter) -> None:
-        await getter.get(targets[number])
+        digests[number] = await getter.get(targets[number])
         seconds[number] = time.perf_counter() - began - number / a_second
         free.put_nowait(getter)
 
@@ -109,7 +116,7 @@ async def at_rate(getters: Sequence[Getter], targets: Sequence[str], a_second: f
         for number in range(len(targets)):
             await asyncio.sleep(max(0.0, began + number / a_second - time.perf_counter()))
             tasks.create_task(one(number, await free.get()))
-    return Latencies(array("d", sorted(seconds)))
+    return Latencies(array("d", sorted(seconds))), digests
 
 
 def _length(head: bytes) -> int:

@@ -44,16 +44,12 @@ async def collapse(clients: int, workers: int = 2, say: Say = lambda _: None) ->
 
 async def _measure(node: Node, upstream: Origin, body: bytes, clients: int, workers: int, say: Say) -> Report:
     say(f"connecting {clients:,} clients")
-    getters = await connected(node.port, clients)
-    try:
+    async with connected(node.port, clients) as getters:
         say("waiting for a cold object")
-        cold = await _cold(node, upstream, getters)
+        cold = await _cold(node, upstream, getters, workers)
         asked = upstream.asked
         say("asking for it again")
         warm = await _stored(getters)
-    finally:
-        for getter in getters:
-            getter.close()
     equal = cold.digests | warm.digests == {hashlib.sha256(body).digest()}
     return _report(clients, workers, asked, upstream.asked - asked, cold, warm, equal=equal)
 
@@ -79,12 +75,12 @@ def _report(clients: int, workers: int, asked: int, again: int, cold: _Wave, war
     )
 
 
-async def _cold(node: Node, upstream: Origin, getters: list[Getter]) -> _Wave:
-    """All ask; when all are known to wait, the origin answers and the clock starts."""
+async def _cold(node: Node, upstream: Origin, getters: list[Getter], workers: int) -> _Wave:
+    """All ask; when all but a leader a worker are known to wait, the origin answers and the clock starts."""
     asking = asyncio.gather(*(getter.get(_TARGET) for getter in getters))
     try:
         async with asyncio.timeout(_GATHER_S):
-            while upstream.asked + await asyncio.to_thread(node.metric, "headrace_waiting") < len(getters):
+            while await asyncio.to_thread(node.metric, "headrace_waiting") < len(getters) - workers:  # noqa: ASYNC110
                 await asyncio.sleep(_LOOK_S)
         began = time.perf_counter()
         upstream.open.set()

@@ -51,7 +51,7 @@ def write(trace: Trace, file: Path) -> None:
 
 
 def read(file: Path) -> Trace:
-    """From CSV. Object names may be any text; BadRequest where a row is not understood or an object changes its size."""
+    """From CSV. Object names may be any text; BadRequest: a row is not understood, or an object changes its size."""
     trace = Trace()
     numbers: dict[str, int] = {}
     with file.open(newline="", encoding="utf-8") as text:

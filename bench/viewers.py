@@ -162,7 +162,5 @@ class Viewers:
 
 def generate(load: Workload) -> Trace:
     """The whole trace of a workload."""
-    trace = Trace()
-    for trace in Viewers(load).run():
-        pass
+    *_, trace = Viewers(load).run()
     return trace
