@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 BIN := .venv/bin
 
-.PHONY: install tools demo test check soak clean
+.PHONY: install tools demo test check soak bench clean
 
 install: .venv/installed
 
@@ -28,6 +28,9 @@ check: install
 
 soak: tools
 	@$(BIN)/python -m pytest -m soak
+
+bench: install
+	@$(BIN)/python -m headrace.main bench small
 
 clean:
 	rm -rf .venv .headrace node_modules

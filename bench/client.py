@@ -99,7 +99,8 @@ async def at_rate(
     getters: Sequence[Getter], targets: Sequence[str], a_second: float
 ) -> "tuple[Latencies, list[bytes]]":
     """Ask for `targets` at a steady rate, whether earlier answers came or not: what waits for a free connection has its
-    wait counted (no coordinated omission). The number of connections bounds what is under way. With the answers' digests."""
+    wait counted (no coordinated omission). The number of connections bounds what is under way. The answers'
+    digests come with it."""
     free: asyncio.LifoQueue[Getter] = asyncio.LifoQueue()
     for getter in getters:
         free.put_nowait(getter)

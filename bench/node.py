@@ -144,7 +144,8 @@ def _ready(process: "subprocess.Popen[bytes]", file: Path, log: Path, began: flo
 
 def _rollup(pid: int) -> dict[str, int]:
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
-    return {name.rstrip(":"): int(value) * 1024 for name, value, *_ in map(str.split, lines)}
+    words = [text.split() for text in lines]
+    return {name.rstrip(":"): int(value) * 1024 for name, value, *_ in words}
 
 
 def _alive(pid: int) -> bool:

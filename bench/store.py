@@ -86,7 +86,7 @@ async def store(objects: int, rounds: int = 6, say: Say = lambda _: None) -> Rep
             await asyncio.to_thread(_prepare, places, say)
             starts = await asyncio.to_thread(_starts, places, say)
             resting, used = await _memory(places, say)
-            took = {way: await _latencies(places, way, rounds, say) for way in ("memory", "disk")}  # type: ignore[arg-type]
+            took = {way: await _latencies(places, way, rounds, say) for way in ("memory", "disk")}
             if upstream.asked:
                 raise NodeFailed(f"{upstream.asked} requests were no hits")
             say("removing the files")
@@ -196,7 +196,7 @@ def _report(
     }
     for way, sizes in took.items():
         for name, share in (("p50", 0.50), ("p99", 0.99)):
-            few, many = (median(each.percentile(share) for each in sizes[size]) for size in ("few", "many"))  # type: ignore[index]
+            few, many = (median(each.percentile(share) for each in sizes[size]) for size in ("few", "many"))
             figures[f"{way}_hit_{name}"] = {
                 "few_ms": round(few * 1000, 3),
                 "many_ms": round(many * 1000, 3),

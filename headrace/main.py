@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from headrace import cache, ingest, installation, nodes, secrets, services
+from headrace import bench, cache, ingest, installation, nodes, secrets, services
 from headrace.doctor import command as doctor
 from kit.errors import HeadraceError, SettingsError
 
@@ -22,6 +22,7 @@ services.register(app)
 ingest.register(app)
 doctor.register(app)
 cache.register(app)
+bench.register(app)
 app.add_typer(secrets.keys, name="keys")
 app.add_typer(secrets.token, name="token")
 
