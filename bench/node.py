@@ -77,7 +77,7 @@ class Node:
     def memory(self) -> Memory:
         """What its processes hold now."""
         workers = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
-        rollups = [_rollup(int(pid)) for pid in (self._process.pid, *workers)]
+        rollups = [_rollup(pid) for pid in (self._process.pid, *map(int, workers))]
         private = max(each["Private_Clean"] + each["Private_Dirty"] for each in rollups[1:])
         return Memory(sum(each["Pss"] for each in rollups), private)
 
