@@ -22,7 +22,6 @@ _MEMORY = 256 * 2**20
 _RATE = 400.0
 _ROUND_S = 2.5
 _CONNECTIONS = 8
-_STARTS = 3
 _WARM = 120_000
 """Requests over all objects before memory is read a second time: more than a worker remembers entries."""
 _WARM_RATE = 2_000.0
@@ -77,20 +76,20 @@ class Memories:
         return (self.many.private - self.empty.private - self.bodies) / objects
 
 
-async def store(objects: int, rounds: int = 6, say: Say = lambda _: None) -> Report:
-    """Measure with so many objects, latencies in so many rounds; the baselines are an empty node and one with FEW."""
+async def store(objects: int, rounds: int = 6, say: Say = lambda _: None, *, starts: int = 3) -> Report:
+    """Measure with so many objects, latencies in so many rounds, starts so often; the baselines are an empty node and one with FEW."""
     with tempfile.TemporaryDirectory(prefix="headrace-bench-") as folder:
         async with origin(b"") as upstream:
             upstream.open.set()
             places = Places(Path(folder), upstream.url, objects)
             await asyncio.to_thread(_prepare, places, say)
-            starts = await asyncio.to_thread(_starts, places, say)
+            ready = await asyncio.to_thread(_starts, places, starts, say)
             resting, used = await _memory(places, say)
             took = {way: await _latencies(places, way, rounds, say) for way in ("memory", "disk")}
             if upstream.asked:
                 raise NodeFailed(f"{upstream.asked} requests were no hits")
             say("removing the files")
-            return _report(objects, rounds, starts, (resting, used), took)
+            return _report(objects, rounds, ready, (resting, used), took)
 
 
 def _prepare(places: Places, say: Say) -> None:
@@ -105,11 +104,11 @@ def _prepare(places: Places, say: Say) -> None:
             node.loaded()
 
 
-def _starts(places: Places, say: Say) -> Starts:
+def _starts(places: Places, times: int, say: Say) -> Starts:
     """Each node in turn, so that all see the same machine."""
     seconds: dict[str, list[float]] = {"empty": [], "few": [], "restarted": [], "killed": []}
-    for turn in range(_STARTS):
-        say(f"starting nodes: {turn + 1} of {_STARTS}")
+    for turn in range(times):
+        say(f"starting nodes: {turn + 1} of {times}")
         with running(places.setting("empty")) as node:
             seconds["empty"].append(node.ready_s)
         with running(places.setting("few")) as node:
@@ -148,7 +147,7 @@ async def _latencies(places: Places, way: Way, rounds: int, say: Say) -> dict[Si
                 say(f"hits from {way}, {size} objects: round {turn} of {rounds}")
                 span = range(FEW if way == "memory" else places.count(size))
                 numbers = chance.choices(span, k=int(_RATE * _ROUND_S)) if turn else range(FEW)
-                found = await _asked(node, numbers, _RATE)
+                found = await _asked(node, numbers, _RATE if turn else _WARM_RATE)
                 if turn:
                     took[size].append(found)
     return took

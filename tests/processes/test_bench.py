@@ -1,5 +1,6 @@
 """Each part of the bench once, small, with real nodes: facts, never times."""
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import pytest
 
 from bench.node import Setting, running
 from bench.stock import body_of, path_of, stocked
+from bench.store import store
 from proxy.store import disk
 
 pytestmark = pytest.mark.processes
@@ -43,7 +45,7 @@ def test_a_stocked_directory_is_what_a_node_would_have_written(tmp_path: Path) -
 
 
 def test_store_reports_every_figure_of_the_issue() -> None:
-    line = _bench("store", "--objects", "1000", "--rounds", "1")
+    line = asyncio.run(store(1_000, 1, starts=1)).line()
     figures = line["figures"]
     assert set(figures["ready_s"]) == {"empty", "few", "restarted", "killed"}
     assert all(seconds > 0 for seconds in figures["ready_s"].values())
