@@ -77,7 +77,8 @@ class Memories:
 
 
 async def store(objects: int, rounds: int = 6, say: Say = lambda _: None, *, starts: int = 3) -> Report:
-    """Measure with so many objects, latencies in so many rounds, starts so often; the baselines are an empty node and one with FEW."""
+    """Measure with so many objects, `rounds` of latencies and `starts` of each node; the baselines are an empty node
+    and one with FEW objects."""
     with tempfile.TemporaryDirectory(prefix="headrace-bench-") as folder:
         async with origin(b"") as upstream:
             upstream.open.set()
