@@ -3,8 +3,11 @@
 libcachesim is a development dependency (`.[test]`); only this module imports it.
 """
 
+import contextlib
+import ctypes
+import os
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import libcachesim
@@ -27,7 +30,12 @@ POLICIES: dict[str, Callable[[int], Any]] = {
 
 def theirs(name: str, trace: Trace, limit: int, *, warm: int = 0, ahead: "array[int] | None" = None) -> Misses:
     """Run `trace` through one of POLICIES, which evicts one by one. `ahead`: next_uses(trace), for Belady."""
-    cache, counted = POLICIES[name](limit), Misses()
+    with _chatter_aside():
+        return _run(POLICIES[name](limit), trace, warm, ahead)
+
+
+def _run(cache: Any, trace: Trace, warm: int, ahead: "array[int] | None") -> Misses:
+    counted = Misses()
     request, sizes, get = libcachesim.Request(), trace.sizes, cache.get
     for at, number in enumerate(trace.objects):
         size = sizes[number]
@@ -53,3 +61,16 @@ def next_uses(trace: Trace) -> "array[int]":
         ahead[at] = seen.get(number, _NEVER)
         seen[number] = at
     return ahead
+
+
+@contextlib.contextmanager
+def _chatter_aside() -> Iterator[None]:
+    """W-TinyLFU writes remarks to standard output, where our JSON line belongs: they go to standard error."""
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        ctypes.CDLL(None).fflush(None)
+        os.dup2(kept, 1)
+        os.close(kept)

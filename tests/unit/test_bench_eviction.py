@@ -33,6 +33,13 @@ def test_misses_in_bytes_equal_libcachesim_s(name: str, share: float, trace: Tra
     assert ours == theirs(name, trace, limit, warm=1_000)
 
 
+def test_others_remarks_stay_out_of_standard_output(trace: Trace, capfd: pytest.CaptureFixture[str]) -> None:
+    """W-TinyLFU makes some at certain sizes; `--json` promises a line and no more."""
+    theirs("W-TinyLFU", trace, int(trace.footprint * 0.05))
+    said = capfd.readouterr()
+    assert said.out == ""
+
+
 def _of(objects: list[int], sizes: list[int]) -> Trace:
     return Trace(array("d", range(len(objects))), array("L", objects), array("Q", sizes))
 
