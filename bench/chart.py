@@ -11,7 +11,7 @@ def chart(rows: list[dict[str, Any]]) -> str:
     """The rows of an eviction report as SVG; those of libcachesim are dashed."""
     zipfs = sorted({row["zipf"] for row in rows})
     kinds = list(dict.fromkeys((row["in"], row["policy"]) for row in rows))
-    width = _LEFT + len(zipfs) * (_WIDE + _GAP) + 150
+    width = _LEFT + len(zipfs) * (_WIDE + _GAP) + 190
     height = max(_TOP + _HIGH + 60, _TOP + 18 * len(kinds) + 20)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
