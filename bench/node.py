@@ -88,12 +88,6 @@ class Node:
         self._process.wait()
         until(lambda: not any(_alive(int(pid)) for pid in workers), "the workers died")
 
-    def stop(self) -> None:
-        """In order."""
-        if self._process.poll() is None:
-            self._process.send_signal(signal.SIGTERM)
-            self._process.wait(_DEADLINE_S)
-
     def _ask(self, path: str) -> bytes:
         with urllib.request.urlopen(self._admin + path, timeout=10) as answer:  # noqa: S310 our own http address
             return bytes(answer.read())
