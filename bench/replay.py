@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from bench.trace import Trace
 from proxy.store.admit import SecondHit, full, size_for
 from proxy.store.evict import NONE, Evictor
-from proxy.store.keeper import HIGH, LOW
+from proxy.store.volumes import HIGH, LOW
 
 _AGE_EVERY = 256
 """Misses between two looks at whether admission's memory has to age; a keeper looks ten times a second."""
