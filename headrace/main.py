@@ -1,36 +1,51 @@
 """The command line's root: commands register here; errors of ours become one line and an exit code."""
 
+import importlib
 import sys
 
 import typer
 
-from headrace import bench, cache, ingest, installation, nodes, secrets, services
-from headrace.doctor import command as doctor
 from kit.errors import HeadraceError, SettingsError
 
-app = typer.Typer(
-    name="headrace",
-    help="A streaming CDN and the media platform behind it.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-installation.register(app)
-nodes.register(app)
-services.register(app)
-ingest.register(app)
-doctor.register(app)
-cache.register(app)
-bench.register(app)
-app.add_typer(secrets.keys, name="keys")
-app.add_typer(secrets.token, name="token")
+_COMMANDS = {
+    "installation": ("up", "demo", "init"),
+    "nodes": ("edge", "shield"),
+    "services": ("control", "origin"),
+    "ingest": ("ingest",),
+    "doctor.command": ("doctor",),
+    "cache": ("cache", "purge"),
+    "bench": ("bench",),
+    "secrets": ("keys", "token"),
+}
+"""Which module has which command, in the order of the help text."""
+
+
+def application(word: str | None = None) -> typer.Typer:
+    """The root with all commands, or with those of one module where `word` is a command: a node that starts does not
+    wait for what the others import."""
+    app = typer.Typer(
+        name="headrace",
+        help="A streaming CDN and the media platform behind it.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        add_completion=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+    @app.callback()
+    def root() -> None:
+        """A streaming CDN and the media platform behind it."""
+
+    owners = [module for module, commands in _COMMANDS.items() if word in commands]
+    for module in owners or _COMMANDS:
+        importlib.import_module(f"headrace.{module}").register(app)
+    return app
 
 
 def run() -> None:
     """The console script. Exit codes: 0 done, 1 it failed, 2 used or configured wrongly."""
     try:
-        app()
+        application(sys.argv[1] if len(sys.argv) > 1 else None)()
     except SettingsError as error:
         print(f"headrace: {error}", file=sys.stderr)
         raise SystemExit(2) from None

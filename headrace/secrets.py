@@ -12,6 +12,13 @@ from origin.contract.token import LICENCE, MEDIA, Keys, mint, new_key
 keys = typer.Typer(help="Token keys.", no_args_is_help=True)
 token = typer.Typer(help="Play tokens.", no_args_is_help=True)
 
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the root."""
+    app.add_typer(keys, name="keys")
+    app.add_typer(token, name="token")
+
+
 KeysDir = Annotated[Path, typer.Option("--keys", "--key", help="Directory of token keys.")]
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from headrace.main import app
+from headrace.main import application
 from tests.support.installation import ROOT, fetch, until
 from tests.support.site import Quiet, serving
 
@@ -102,6 +102,6 @@ def test_every_command_explains_itself_with_an_example() -> None:
     commands = ["up", "demo", "init", "edge", "shield", "control", "ingest", "doctor", "keys new", "token mint"]
     commands += ["origin serve", "origin worker", "origin migrate", "origin backup", "origin restore"]
     for command in commands:
-        done = CliRunner().invoke(app, [*command.split(), "--help"])
+        done = CliRunner().invoke(application(), [*command.split(), "--help"])
         assert done.exit_code == 0
         assert "Example: headrace" in done.output, command
