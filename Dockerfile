@@ -19,6 +19,7 @@ COPY proxy proxy
 COPY origin origin
 COPY control control
 COPY kit kit
+COPY bench bench
 COPY configs configs
 RUN python3 -m venv /opt/venv && /opt/venv/bin/pip install --no-cache-dir -c constraints.txt .
 COPY --from=players /players/node_modules /opt/players/node_modules
