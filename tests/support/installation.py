@@ -111,3 +111,11 @@ def until(condition: Any, within_s: float, what: str) -> None:
     while not condition():
         assert time.monotonic() < deadline, f"not within {within_s} s: {what}"
         time.sleep(0.02)  # real processes: nothing to wait on but their answers
+
+
+def headrace_json(*arguments: str) -> tuple[int, list[Any]]:
+    """A command's exit code and the JSON lines that it prints."""
+    command = [sys.executable, "-m", "headrace.main", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=ROOT, check=False)
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.returncode, [json.loads(line) for line in done.stdout.splitlines() if line]
