@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import cbor2
-from cachetools import LRUCache
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cwt import COSE, COSEKey
 from cwt.cose_key_interface import COSEKeyInterface
 
 from kit.errors import Refused
+from kit.memo import Memo
 
 ISSUER = "headrace"
 MEDIA = "media"
@@ -83,14 +83,18 @@ class Grant:
 
     def check(self, *, path: str, audience: str, now: float) -> None:
         """Raise TokenRefused unless this grant opens `path` (without token) for `audience` at `now`."""
+        if (reason := self.refusal(path, audience, now)) is not None:
+            raise TokenRefused(reason)
+
+    def refusal(self, path: str, audience: str, now: float) -> Reason | None:
+        """Why this grant does not open `path` for `audience` at `now`; None when it does."""
         if now >= self.expires:
-            raise TokenRefused(Reason.EXPIRED)
+            return Reason.EXPIRED
         if now < self.not_before - SKEW_S:
-            raise TokenRefused(Reason.NOT_YET)
+            return Reason.NOT_YET
         if self.audience != audience:
-            raise TokenRefused(Reason.AUDIENCE)
-        if not (path == self.path if self.exact else path.startswith(self.path)):
-            raise TokenRefused(Reason.PATH)
+            return Reason.AUDIENCE
+        return None if (path == self.path if self.exact else path.startswith(self.path)) else Reason.PATH
 
 
 class Keys:
@@ -227,7 +231,7 @@ class Verifier:
 
     def __init__(self, keys: Keys, *, remembered: int = 100_000) -> None:
         self._keys = keys
-        self._memo: LRUCache[str, Grant] = LRUCache(remembered)
+        self._memo: Memo[str, Grant] = Memo(remembered)
 
     def check(self, token: str | None, *, path: str, now: float, audience: str = MEDIA) -> Grant:
         """The grant, or TokenRefused with its reason."""
@@ -236,9 +240,14 @@ class Verifier:
         grant = self._memo.get(token)
         if grant is None:
             grant = verify(token, self._keys)
-            self._memo[token] = grant
+            self._memo.put(token, grant)
         grant.check(path=path, audience=audience, now=now)
         return grant
+
+    def recall(self, token: str, path: str, now: float) -> Grant | None:
+        """The grant of a token that was verified before, when it opens `path` as media at `now`; None: ask `check`."""
+        grant = self._memo.get(token)
+        return grant if grant is not None and grant.refusal(path, MEDIA, now) is None else None
 
 
 def _grant(payload: bytes, key_id: str) -> Grant:

@@ -80,3 +80,14 @@ def test_readings_of_this_machine() -> None:
     assert cpu_seconds([2**22 + 1]) == 0
     assert disk_busy_seconds(Path("/proc")) == 0
     assert disk_busy_seconds(Path("/not/there")) == 0
+
+
+def test_a_reader_gives_the_total_of_all_rows_now() -> None:
+    board = Board([Family("a", "A", label="kind", values=("x", "y"))], rows=3)
+    read = board.reader("a", "y")
+    for number in range(3):
+        board.row(number).add("a", "y", number + 1)
+        board.row(number).add("a", "x")
+    assert read() == board.total("a", "y") == 6
+    board.row(1).add("a", "y")
+    assert read() == 7
