@@ -61,6 +61,16 @@ class FileBody:
         """The descriptor of the file and where in it the body begins."""
         return self._lease.fd, self._offset
 
+    @property
+    def lease(self) -> Lease:
+        """The file, for who reads it without us; it stays open as long as this is held."""
+        return self._lease
+
+    @property
+    def offset(self) -> int:
+        """Where in the file the body begins."""
+        return self._offset
+
     async def pieces(self, start: int, end: int | None) -> AsyncIterator[bytes]:
         """See Body."""
         stop = self._length if end is None else end

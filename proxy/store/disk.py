@@ -114,7 +114,7 @@ def _read_head(fd: int, key: str | None) -> tuple[Layout, Meta]:
 def start_part(directory: Path, meta: Meta, length: int | None) -> Part:
     """A new part file with its head; with a known length the space is reserved, so that a full disk shows now."""
     path = directory / _PARTS / f"{path_of(directory, meta.key).name}.{os.getpid()}.{next(_numbers)}"
-    block, offset = file_format.head_block(meta)
+    block, offset = file_format.head_block(meta, length)
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     lease = Lease(fd)
     try:

@@ -1,12 +1,13 @@
 """What a worker remembers of answers: a bounded number, bodies in memory within bytes, least recently used out."""
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from proxy.rules.meta import Meta
 from proxy.store.bodies import MemoryBody
 from proxy.store.format import Layout
+from proxy.store.shards import shard_of
 from proxy.store.volumes import Volume
 
 
@@ -28,6 +29,11 @@ class Entry:
     """Where its file is, or would be; None when every directory was out."""
     pinned: bool = False
     """Whether it stays while others can go (store.pinning)."""
+    shard: str = field(init=False)
+    """Which counter of invalidations its key shares."""
+
+    def __post_init__(self) -> None:
+        self.shard = shard_of(self.meta.key)
 
 
 class Entries:

@@ -32,6 +32,8 @@ PAGE = 4096
 RECORD = 8
 """Bytes a slice in the table."""
 _MOST_OFFSET = 2**24
+LARGE = 64 * 1024
+"""A body of so many bytes begins with a page: sendfile of whole pages costs a fifth less."""
 HEAD_SIZE = _HEAD.size
 SLOT_OFFSET = HEAD_SIZE - 4
 """The keeper writes the object's slot here once it knows the object; 0 until then."""
@@ -68,10 +70,12 @@ class Layout:
         )
 
 
-def head_block(meta: Meta) -> tuple[bytes, int]:
-    """The bytes before the body of a file not yet complete, and the body's offset."""
+def head_block(meta: Meta, length: int | None = 0) -> tuple[bytes, int]:
+    """The bytes before the body of a file not yet complete, and the body's offset; `length` is the body's, where it is
+    known."""
     blob = encode(meta)
-    offset = -(-(HEAD_SIZE + len(blob) + _SLACK) // _ALIGN) * _ALIGN
+    align = _ALIGN if length is not None and length < LARGE else PAGE
+    offset = -(-(HEAD_SIZE + len(blob) + _SLACK) // align) * align
     return _pack(Layout(len(blob), zlib.crc32(blob), offset, 0, b"", False), blob), offset
 
 

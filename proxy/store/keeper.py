@@ -30,8 +30,8 @@ from proxy.store.inventory import Inventory, Policy
 from proxy.store.ledger import Ledger
 from proxy.store.opening import boot_id, open_index
 from proxy.store.purge import Purge, Purged
+from proxy.store.shards import SHARDS, shard_of
 from proxy.store.soften import soften
-from proxy.store.store import SHARDS, shard_of
 from proxy.store.strays import Strays
 from proxy.store.volumes import HIGH, LOW, Volume, Volumes, failing
 

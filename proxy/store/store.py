@@ -1,7 +1,6 @@
 """The store of one worker: an index over the directories that all workers of the node share."""
 
 import asyncio
-import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -10,7 +9,6 @@ from weakref import WeakValueDictionary
 from kit import log
 from kit.metrics import Family, Row
 from proxy.rules.meta import Meta
-from proxy.rules.variants import MARK as VARIANT
 from proxy.store import admission, disk
 from proxy.store.admission import Admission
 from proxy.store.bodies import FileBody, MemoryBody
@@ -19,6 +17,7 @@ from proxy.store.disk import Found
 from proxy.store.entries import Entries, Entry
 from proxy.store.format import Foreign, Layout
 from proxy.store.pinning import Pinning
+from proxy.store.shards import SHARDS, shard_of
 from proxy.store.sparse import SparseBody, SparseFile, reopen
 from proxy.store.volumes import Volume, Volumes
 
@@ -26,11 +25,7 @@ T = TypeVar("T")
 
 _ENTRIES = 25_000
 """Of 1.8 KB each with a dozen fields: 45 MB. What is not among them is found in its directory."""
-_DESCRIPTORS = 256
 _TOUCH_EVERY_S = 60.0
-
-SHARDS = tuple(f"{number:02x}" for number in range(32))
-"""One counter for all keys would let every POST spoil every fill under way."""
 
 METRICS = (
     *admission.METRICS,
@@ -53,11 +48,6 @@ METRICS = (
 )
 
 
-def shard_of(key: str) -> str:
-    """Which counter of invalidations a key shares, with its variants; the same in every worker."""
-    return SHARDS[zlib.crc32(key.partition(VARIANT)[0].encode("utf-8", "surrogateescape")) % len(SHARDS)]
-
-
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """What one worker may use: bytes in memory (its share), largest body in memory; bytes of pinned bodies among them.
@@ -66,6 +56,8 @@ class Bounds:
     memory: int
     memory_object: int
     pinned: int = 0
+    descriptors: int = 256
+    """Files kept open for the next reader."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +95,7 @@ class Store:
         self.admission, self.pinning = admission or Admission(row, None, 0), pinning or Pinning()
         self._row, self._node = row, node
         self._entries = Entries(_ENTRIES, bounds.memory, bounds.pinned)
-        self._descriptors = Descriptors(_DESCRIPTORS)
+        self._descriptors = Descriptors(bounds.descriptors)
         self._sparse: WeakValueDictionary[bytes, SparseFile] = WeakValueDictionary()
         self._changing: set[asyncio.Future[Any]] = set()
 
@@ -121,23 +113,32 @@ class Store:
         await self._note_use(entry, now)
         return stored
 
+    def peek(self, key: str, now: float) -> Stored | None:
+        """`lookup` of what this worker can serve at once, without the disk; None: ask `lookup`."""
+        entry = self._entries.get(key)
+        stored = self._ready(entry)
+        if entry is None or stored is None:
+            return None
+        volume = entry.volume
+        if volume is not None and not _mark(entry, volume) and _must_note(entry, volume, now):
+            return None
+        self._entries.used(key)
+        return stored
+
     async def _note_use(self, entry: Entry, now: float) -> None:
         """Let the order of eviction know of a hit: one byte for SIEVE, a line a minute for LRU."""
         volume = entry.volume
-        if volume is None:
+        if volume is None or _mark(entry, volume) or not _must_note(entry, volume, now):
             return
-        if entry.slot and volume.visited is not None:
-            volume.visited[(entry.slot - 1) % len(volume.visited)] = 1
-        elif entry.layout is not None and now - entry.touched > (1.0 if volume.visited is not None else _TOUCH_EVERY_S):
-            entry.touched = now
-            if volume.visited is None:
-                await self.blocking(disk.note_use, volume.directory, entry.meta.key)
-            else:
-                entry.slot = await self.blocking(disk.read_slot, entry.path)
+        entry.touched = now
+        if volume.visited is None:
+            await self.blocking(disk.note_use, volume.directory, entry.meta.key)
+        else:
+            entry.slot = await self.blocking(disk.read_slot, entry.path)
 
     def _ready(self, entry: Entry | None) -> Stored | None:
         """An indexed answer, unless it must be looked for again: an invalidation came, or its file is not open."""
-        if entry is None or entry.epoch != self.epoch(entry.meta.key):
+        if entry is None or entry.epoch != self._node.epoch(entry.shard):
             return None
         if entry.body is not None:
             return Stored(entry.meta, entry.body, entry)
@@ -329,3 +330,16 @@ def _body(lease: Lease, layout: Layout) -> FileBody | SparseBody:
     if isinstance(lease, SparseFile) and not lease.complete:
         return SparseBody(lease)
     return FileBody(lease, layout.body_offset, layout.body_length)
+
+
+def _mark(entry: Entry, volume: Volume) -> bool:
+    """Mark a hit for SIEVE; False where the keeper gave no slot yet, or orders by last use."""
+    if not entry.slot or volume.visited is None:
+        return False
+    volume.visited[(entry.slot - 1) % len(volume.visited)] = 1
+    return True
+
+
+def _must_note(entry: Entry, volume: Volume, now: float) -> bool:
+    """Whether the disk must be asked, or told, before another hit goes by."""
+    return entry.layout is not None and now - entry.touched > (1.0 if volume.visited is not None else _TOUCH_EVERY_S)
