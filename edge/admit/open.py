@@ -20,6 +20,10 @@ class OpenTier:
         """See Tier."""
         return Passage(exchange.target)
 
+    def quick(self, target: str, now: float) -> tuple[str, str] | None:
+        """See Tier."""
+        return target, ""
+
     def forwarded(self, fields: Fields) -> Fields:
         """See Tier. A caller cannot pose as a node."""
         return without(fields, ("Headrace-Node",))

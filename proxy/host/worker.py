@@ -26,6 +26,8 @@ from proxy.fill.neighbours import Neighbours
 from proxy.serve import account
 from proxy.serve.account import AccessLog, Account
 from proxy.serve.connection import Patience, Server
+from proxy.serve.fast import FastServer
+from proxy.serve.lane import Lane
 from proxy.serve.passing import Passer
 from proxy.serve.pipeline import Pipeline
 from proxy.serve.tier import Tier
@@ -34,6 +36,7 @@ from proxy.store.admission import Admission
 from proxy.store.admit import SecondHit, size_for
 from proxy.store.evict import Marks
 from proxy.store.pinning import Pinning
+from proxy.store.shards import SHARDS
 from proxy.store.store import Bounds, NodeCounts, Store
 from proxy.store.volumes import Volume, Volumes, share
 from proxy.store.volumes import metrics as volume_metrics
@@ -41,6 +44,8 @@ from proxy.upstream import probes
 from proxy.upstream.client import Client, Manners, Sign
 
 _FLUSH_S = 0.5
+_OPEN_FILES = 8_192
+"""Stored files kept open at most, and an eighth of what the system allows: a hit on another is opened off the loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,13 +144,14 @@ async def engine(
             slice_size=settings.store.slice,
         )
         await filling.start()
+        accounts = Account(row, access_log, role.tier.reasons)
         pipeline = Pipeline(
             name=settings.name,
             tier=role.tier,
             store=kept,
             filler=filling,
             passer=Passer(settings.name, role.tier, client, kept, limits.send_timeout_s),
-            account=Account(row, access_log, role.tier.reasons),
+            account=accounts,
             clock=clock,
             authority=client.authority,
             send_timeout_s=limits.send_timeout_s,
@@ -154,16 +160,35 @@ async def engine(
         if access_log:
             owner.spawn("access-log", _flush(access_log), endless=True)
         try:
-            patience = Patience(
-                limits.header_timeout_s, limits.idle_timeout_s, limits.send_timeout_s, limits.connections
+            lane = Lane(
+                name=settings.name,
+                tier=role.tier,
+                store=kept,
+                account=accounts,
+                clock=clock,
+                authority=client.authority,
             )
-            yield Server(pipeline, patience, row, clock)
+            yield _server(settings, lane, pipeline, row, clock)
         finally:
             await owner.close()
             await filling.close()
             await kept.close()
             if access_log:
                 await access_log.close()
+
+
+def _server(settings: NodeSettings, lane: Lane, pipeline: Pipeline, row: Row, clock: Clock) -> Server:
+    limits = settings.limits
+    patience = Patience(
+        limits.header_timeout_s,
+        limits.idle_timeout_s,
+        limits.send_timeout_s,
+        limits.connections,
+        limits.connections_per_client,
+    )
+    if settings.fast_lane:
+        return FastServer(lane, pipeline, patience, row, clock)
+    return Server(pipeline, patience, row, clock)
 
 
 async def drain(server: Server, seconds: float) -> None:
@@ -177,9 +202,11 @@ async def drain(server: Server, seconds: float) -> None:
 
 def _store(settings: NodeSettings, board: Board, row: Row, visited: Marks | None, asked: SecondHit | None) -> Store:
     memory = settings.store.memory // settings.workers
-    bounds = Bounds(memory, settings.store.memory_object, int(memory * settings.store.pinned_share))
+    files = min(_OPEN_FILES, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 8)
+    bounds = Bounds(memory, settings.store.memory_object, int(memory * settings.store.pinned_share), files)
     admission = Admission(row, asked, settings.store.admission_above)
-    node = NodeCounts(epoch=lambda shard: board.total("headrace_invalidations_total", shard))
+    epochs = {shard: board.reader("headrace_invalidations_total", shard) for shard in SHARDS}
+    node = NodeCounts(epoch=lambda shard: epochs[shard]())
     seen = volumes(settings.store, board, row, visited)
     return Store(seen, bounds, row, node, admission, pinning(settings.store))
 

@@ -4,6 +4,7 @@ import asyncio
 import os
 import time
 from pathlib import Path
+from typing import Protocol
 
 from kit.metrics import Family, Row
 from proxy.serve.exchange import Exchange, Handling
@@ -12,6 +13,7 @@ _CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx", "none")
 METRICS = (
     Family("headrace_responses_total", "Answers by how they came about", label="cache", values=tuple(Handling)),
     Family("headrace_status_total", "Answers by class of status", label="class", values=_CLASSES),
+    Family("headrace_lane_total", "Answers by the lane that gave them", label="lane", values=("fast", "aiohttp")),
     Family("headrace_sent_bytes_total", "Body bytes handed to viewers"),
     Family("headrace_connections", "Open connections", "gauge"),
     Family("headrace_log_lines_lost_total", "Access log lines dropped because the log could not keep up"),
@@ -23,6 +25,19 @@ def refusals(reasons: tuple[str, ...]) -> Family:
     return Family("headrace_refusals_total", "Refused requests by reason", label="reason", values=reasons)
 
 
+class Hit(Protocol):
+    """What the account of a hit in the fast lane says. All text is fit for a JSON string."""
+
+    @property
+    def status(self) -> int: ...
+    @property
+    def request_id(self) -> str: ...
+    @property
+    def logged(self) -> str: ...
+    @property
+    def subject(self) -> str: ...
+
+
 class Account:
     """The counters and the access log of one worker."""
 
@@ -32,6 +47,8 @@ class Account:
         self._handling = {each: row.column("headrace_responses_total", each) for each in Handling}
         self._class = [row.column("headrace_status_total", each) for each in _CLASSES]
         self._bytes = row.column("headrace_sent_bytes_total")
+        self._fast, self._aiohttp = (row.column("headrace_lane_total", each) for each in ("fast", "aiohttp"))
+        self._hit = self._handling[Handling.HIT]
 
     def close(self, exchange: Exchange) -> None:
         """Count the exchange, write its line."""
@@ -39,10 +56,21 @@ class Account:
         cells[self._handling[exchange.handling]] += 1
         cells[self._class[_class_of(exchange.status)]] += 1
         cells[self._bytes] += exchange.sent
+        cells[self._aiohttp] += 1
         if exchange.handling is Handling.REFUSED and exchange.reason in self._reasons:
             self._row.add("headrace_refusals_total", exchange.reason)
         if self._log:
-            self._log.write(exchange)
+            self._log.write(line_of(exchange, time.time(), time.perf_counter() - exchange.began))
+
+    def fast(self, answer: "Hit", client: str, sent: int, reason: str, seconds: float) -> None:
+        """`close` for an answer of the fast lane: the same counts, the same line. `client` is an address."""
+        cells = self._row.cells
+        cells[self._hit] += 1
+        cells[self._class[answer.status // 100 - 1]] += 1
+        cells[self._bytes] += sent
+        cells[self._fast] += 1
+        if self._log:
+            self._log.write(hit_line(answer, client, sent, reason, time.time(), seconds))
 
 
 def _class_of(status: int) -> int:
@@ -64,10 +92,10 @@ class AccessLog:
         self._lines: list[bytes] = []
         self._size = 0
         self._row = row
+        self._writing: asyncio.Future[bool] | None = None
 
-    def write(self, exchange: Exchange) -> None:
+    def write(self, line: bytes) -> None:
         """Add a line to the buffer."""
-        line = line_of(exchange, time.time(), time.perf_counter() - exchange.began)
         if self._size + len(line) > self._BUFFER:
             self._row.add("headrace_log_lines_lost_total")
             return
@@ -78,7 +106,10 @@ class AccessLog:
         """Write what is buffered, off the loop. The buffer is changed in the loop alone. A log that cannot be written
         loses lines, counted, and stops nothing."""
         lines, self._lines, self._size = self._lines, [], 0
-        if lines and not await asyncio.get_running_loop().run_in_executor(None, self._put, b"".join(lines)):
+        if not lines:
+            return
+        self._writing = asyncio.get_running_loop().run_in_executor(None, self._put, b"".join(lines))
+        if not await asyncio.shield(self._writing):
             self._row.add("headrace_log_lines_lost_total", amount=len(lines))
 
     def _put(self, data: bytes) -> bool:
@@ -90,7 +121,9 @@ class AccessLog:
         return True
 
     async def close(self) -> None:
-        """Flush and close."""
+        """Flush and close. A flush that was given up may still be writing."""
+        if self._writing is not None:
+            await asyncio.wait((self._writing,))
         await self.flush()
         os.close(self._fd)
 
@@ -98,15 +131,24 @@ class AccessLog:
 def line_of(exchange: Exchange, now: float, seconds: float) -> bytes:
     """The access log line. The target carries no token; `subject` is the token's id."""
     text = (
-        f'{{"time":{now:.3f},"id":"{exchange.request_id}","client":"{_safe(exchange.remote)}",'
-        f'"method":"{_safe(exchange.method)}","target":"{_safe(exchange.logged_target)}",'
+        f'{{"time":{now:.3f},"id":"{exchange.request_id}","client":"{safe(exchange.remote)}",'
+        f'"method":"{safe(exchange.method)}","target":"{safe(exchange.logged_target)}",'
         f'"status":{exchange.status},"bytes":{exchange.sent},"seconds":{seconds:.6f},'
-        f'"cache":"{exchange.handling.value}","reason":"{_safe(exchange.reason)}","token":"{_safe(exchange.subject)}"}}\n'
+        f'"cache":"{exchange.handling.value}","reason":"{safe(exchange.reason)}","token":"{safe(exchange.subject)}"}}\n'
     )
     return text.encode("ascii", "backslashreplace")
 
 
-def _safe(text: str) -> str:
+def hit_line(answer: Hit, client: str, sent: int, reason: str, now: float, seconds: float) -> bytes:
+    """The line of a hit in the fast lane: as `line_of` would write it, at a third of the price."""
+    return (
+        f'{{"time":{now:.3f},"id":"{answer.request_id}","client":"{client}","method":"GET","target":"{answer.logged}",'
+        f'"status":{answer.status},"bytes":{sent},"seconds":{seconds:.6f},'
+        f'"cache":"hit","reason":"{reason}","token":"{answer.subject}"}}\n'
+    ).encode()
+
+
+def safe(text: str) -> str:
     """Text fit for a JSON string: quotes and backslashes escaped, what is not visible ASCII replaced."""
     if text.isascii() and text.isprintable() and '"' not in text and "\\" not in text:
         return text

@@ -1,4 +1,4 @@
-"""aiohttp's connection with the timers that it lacks: a head that does not come, too many connections.
+"""aiohttp's connection with what it lacks: timers for a head that does not come and for silence, bounds on connections.
 
 Only public parts of RequestHandler are used: the server's one handler counts what it begins and ends, and a
 connection is idle when both are equal (contracts.md, 'Workers of one node').
@@ -6,6 +6,7 @@ connection is idle when both are equal (contracts.md, 'Workers of one node').
 
 import asyncio
 import socket
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,8 @@ from kit.metrics import Row
 from proxy.serve.exchange import request_id
 from proxy.serve.wire import Sent, head
 
+_NEVER_S = 1e9
+"""For aiohttp's own timer: it would close a connection that only the fast lane serves. Connection has its own."""
 Handler = Callable[[BaseRequest], Awaitable[StreamResponse]]
 
 
@@ -29,6 +32,7 @@ class Patience:
     idle_timeout_s: float
     send_timeout_s: float
     connections: int
+    connections_per_client: int
 
 
 class Server(web.Server):
@@ -39,10 +43,11 @@ class Server(web.Server):
         self.patience, self.row, self.clock = patience, row, clock
         self.empty = asyncio.Event()
         self.empty.set()
-        self._open = 0
+        self._open: dict[str, int] = {}
+        self._total = 0
         self._options: dict[str, Any] = {
             "access_log": None,
-            "keepalive_timeout": patience.idle_timeout_s,
+            "keepalive_timeout": _NEVER_S,
             "max_line_size": 16_384,
             "max_field_size": 16_384,
             "max_headers": 100,
@@ -50,15 +55,28 @@ class Server(web.Server):
             "auto_decompress": False,
         }
 
-    def opened(self, count: int) -> int:
-        """Count a connection that came (1) or went (-1); how many are open now."""
-        self._open += count
-        self.row.set("headrace_connections", self._open)
-        if self._open:
+    def opened(self, client: str) -> bool:
+        """Count a connection that came; whether there is room for it, among all and among those of its client."""
+        self._open[client] = self._open.get(client, 0) + 1
+        self._total += 1
+        self._told()
+        bounds = self.patience
+        return self._total <= bounds.connections and self._open[client] <= bounds.connections_per_client
+
+    def closed(self, client: str) -> None:
+        """Count a connection that went."""
+        self._open[client] -= 1
+        if not self._open[client]:
+            del self._open[client]
+        self._total -= 1
+        self._told()
+
+    def _told(self) -> None:
+        self.row.set("headrace_connections", self._total)
+        if self._total:
             self.empty.clear()
         else:
             self.empty.set()
-        return self._open
 
     def __call__(self) -> RequestHandler:
         return Connection(self, loop=asyncio.get_running_loop(), **self._options)
@@ -67,14 +85,24 @@ class Server(web.Server):
 class Connection(RequestHandler):
     """One viewer's connection."""
 
-    __slots__ = ("_came_early", "_deadline", "_server", "begun", "ended")
+    __slots__ = ("_came_early", "_deadline", "_idle_timer", "_server", "active", "begun", "client", "ended")
 
     def __init__(self, server: Server, *, loop: asyncio.AbstractEventLoop, **options: Any) -> None:
         super().__init__(server, loop=loop, **options)
         self._server = server
         self._deadline: asyncio.TimerHandle | None = None
+        self._idle_timer: asyncio.TimerHandle | None = None
         self._came_early = False
         self.begun = self.ended = 0
+        self.client = ""
+        """The viewer's address."""
+        self.active = 0.0
+        """When a request last ended, by time.perf_counter."""
+
+    @property
+    def patience(self) -> Patience:
+        """What a viewer may take."""
+        return self._server.patience
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Refuse what is over the limit at once. The kernel lets go of a viewer that takes nothing: an answer that fits
@@ -82,23 +110,40 @@ class Connection(RequestHandler):
         super().connection_made(transport)
         raw = transport.get_extra_info("socket")
         if raw is not None:
-            patience_ms = int(self._server.patience.send_timeout_s * 1000)
+            patience_ms = int(self.patience.send_timeout_s * 1000)
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, patience_ms)
-        if self._server.opened(1) > self._server.patience.connections:
+        self.active = time.perf_counter()
+        self._watch_idle(self.patience.idle_timeout_s)
+        peer = transport.get_extra_info("peername")
+        self.client = str(peer[0]) if isinstance(peer, tuple) else ""
+        if not self._server.opened(self.client):
             self.force_close()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Forget the timer and the place."""
+        """Forget the timers and the place."""
         self._disarm()
-        self._server.opened(-1)
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+        self._server.closed(self.client)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """The first bytes of a request start the clock for its head."""
+        """The first bytes of a request start the clock for its head. aiohttp calls without bytes to go on parsing."""
         super().data_received(data)
         self._came_early = self.begun != self.ended
-        if not self._came_early:
+        if not self._came_early and data:
             self._arm()
+
+    def idle(self) -> bool:
+        """Whether no request is under way, and none has begun to come."""
+        return self.begun == self.ended and self._deadline is None
+
+    def close(self) -> None:
+        """Drain: an idle connection closes at once, a busy one after its answer."""
+        if self.idle():
+            self.force_close()
+        else:
+            super().close()
 
     def begins(self) -> None:
         """A head is complete and was handed to the handler."""
@@ -106,9 +151,11 @@ class Connection(RequestHandler):
         self._came_early = False
         self._disarm()
 
-    def ends(self) -> None:
-        """The handler is done with a request. What came meanwhile may be half of the next one."""
+    def ends(self, stays: bool) -> None:
+        """The handler is done with a request; `stays`: the connection is kept. What came meanwhile may be half of the
+        next request."""
         self.ended += 1
+        self.active = time.perf_counter()
         if self._came_early and self.begun == self.ended:
             self._arm()
 
@@ -130,9 +177,22 @@ class Connection(RequestHandler):
         if self.begun == self.ended:
             self.force_close()
 
+    def _watch_idle(self, seconds: float) -> None:
+        self._idle_timer = asyncio.get_running_loop().call_later(seconds, self._was_idle)
+
+    def _was_idle(self) -> None:
+        """One timer a connection, not one a request: it looks when the last request ended."""
+        left = self.active + self.patience.idle_timeout_s - time.perf_counter()
+        if not self.idle():
+            self._watch_idle(self.patience.idle_timeout_s)
+        elif left > 0:
+            self._watch_idle(left)
+        else:
+            self.force_close()
+
     def _arm(self) -> None:
         if self._deadline is None and self.transport is not None:
-            timeout = self._server.patience.header_timeout_s
+            timeout = self.patience.header_timeout_s
             self._deadline = asyncio.get_running_loop().call_later(timeout, self._too_slow)
 
     def _disarm(self) -> None:
@@ -146,9 +206,12 @@ def _counted(handler: Handler) -> Handler:
         connection = request.protocol
         assert isinstance(connection, Connection)
         connection.begins()
+        stays = False
         try:
-            return await handler(request)
+            response = await handler(request)
+            stays = bool(response.keep_alive)
+            return response
         finally:
-            connection.ends()
+            connection.ends(stays)
 
     return handle

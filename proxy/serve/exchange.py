@@ -81,4 +81,9 @@ def check_target(exchange: Exchange) -> None:
 
 def request_id(stated: str | None) -> str:
     """The caller's id when it is 1-64 of `[A-Za-z0-9._-]`, else a new one (T-035)."""
-    return stated if stated and _REQUEST_ID.fullmatch(stated) else secrets.token_hex(8)
+    return stated if stated and valid_id(stated) else secrets.token_hex(8)
+
+
+def valid_id(stated: str) -> bool:
+    """Whether a caller's id is taken over (T-035)."""
+    return _REQUEST_ID.fullmatch(stated) is not None

@@ -104,13 +104,18 @@ def cut(request: BaseRequest, *, at_once: bool = False) -> Cut:
     it: for a viewer that takes nothing, and where a clean end would mean the end of the body (RFC 9112 6.3)."""
     transport = request.transport
     if transport is not None and at_once:
-        raw = transport.get_extra_info("socket")
-        if raw is not None:
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-        transport.abort()
+        reset(transport)
     elif transport is not None:
         transport.close()
     return Cut("answer cut")
+
+
+def reset(transport: asyncio.Transport) -> None:
+    """End a connection at once, whatever is unsent."""
+    raw = transport.get_extra_info("socket")
+    if raw is not None:
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+    transport.abort()
 
 
 def head(status: int, fields: Fields, length: int | None, now: float, *, chunked: bool, close: bool) -> bytes:

@@ -37,6 +37,10 @@ class ShieldTier:
             return Direct(405, (("Allow", "GET, HEAD"),))
         return Passage(exchange.target, subject=node_id)
 
+    def quick(self, target: str, now: float) -> tuple[str, str] | None:
+        """See Tier. Each request has a signature of its own to be checked."""
+        return None
+
     def forwarded(self, fields: Fields) -> Fields:
         """See Tier."""
         return tuple((name, value) for name, value in fields if name.lower() in FORWARDED)

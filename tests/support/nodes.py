@@ -43,6 +43,10 @@ class Node:
         """Wait until `count` fills ended so."""
         await until(lambda: self.count("fills_total", ending) >= count, f"{count} fills {ending}")
 
+    async def settled(self) -> None:
+        """Wait until every fill that this process began has ended."""
+        await until(lambda: not any(task.get_name() == "fills:fill" for task in asyncio.all_tasks()), "fills ended")
+
     async def get(self, target: str, method: str = "GET", body: bytes | None = None, **fields: str) -> Answer:
         """One request on a connection of its own."""
         return await get(self.port, target, method, body, **fields)

@@ -1,0 +1,298 @@
+"""A connection with the fast lane in front of aiohttp: who gets which bytes, in order.
+
+The lane looks at a request only while aiohttp is idle, and aiohttp gets one request at a time, byte for byte. What
+cannot be told apart (a body, an odd field, a torn head that stays odd) makes the rest of the connection aiohttp's.
+"""
+
+import asyncio
+import os
+import time
+from enum import Enum, auto
+from typing import Any
+
+from kit.clock import Clock
+from kit.metrics import Row
+from proxy.serve.connection import Connection, Handler, Patience, Server
+from proxy.serve.heads import MOST_BYTES
+from proxy.serve.lane import Lane, Reply
+from proxy.serve.outbox import Outbox
+from proxy.serve.wire import reset
+from proxy.store.bodies import MemoryBody
+
+_LEFT = "viewer left"
+_TURN = 32
+"""Pipelined requests answered before the loop serves somebody else."""
+_EARLY_BYTES = 65_536
+"""So much may come before its turn; then the viewer is not read until it is."""
+_JOINED = 16_384
+"""A body up to this is copied behind its head: cheaper than two buffers."""
+
+
+class Turn(Enum):
+    """Whose the next bytes are."""
+
+    LANE = auto()
+    """Nobody is busy."""
+    ANSWERING = auto()
+    """An answer of the lane is under way, or others have their turn: bytes wait."""
+    ASKED = auto()
+    """aiohttp has exactly one request without body: bytes wait."""
+    PART = auto()
+    """aiohttp has a part of a head."""
+    AIOHTTP = auto()
+    """All is aiohttp's."""
+
+
+class FastServer(Server):
+    """Makes connections that have the lane."""
+
+    def __init__(self, lane: Lane, handler: Handler, patience: Patience, row: Row, clock: Clock) -> None:
+        super().__init__(handler, patience, row, clock)
+        self._lane = lane
+
+    def __call__(self) -> "FastConnection":
+        return FastConnection(self, self._lane, loop=asyncio.get_running_loop(), **self._options)
+
+
+class FastConnection(Connection):
+    """One viewer's connection."""
+
+    __slots__ = (
+        "_began",
+        "_early",
+        "_fd",
+        "_flushed",
+        "_held",
+        "_lane",
+        "_leaving",
+        "_outbox",
+        "_part",
+        "_reply",
+        "_turn",
+    )
+
+    def __init__(self, server: Server, lane: Lane, *, loop: asyncio.AbstractEventLoop, **options: Any) -> None:
+        super().__init__(server, loop=loop, **options)
+        self._lane = lane
+        self._turn = Turn.AIOHTTP
+        self._fd = -1
+        self._early = self._part = b""
+        self._flushed = True
+        self._held = self._leaving = False
+        self._outbox: Outbox | None = None
+        self._reply: Reply | None = None
+        self._began = 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The lane needs a plain TCP socket: TLS encrypts, so nothing may pass it by."""
+        super().connection_made(transport)
+        raw = transport.get_extra_info("socket")
+        if raw is not None and transport.get_extra_info("ssl_object") is None and self.client and self.transport:
+            self._fd, self._turn = raw.fileno(), Turn.LANE
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """What is under way ends here."""
+        self._turn = Turn.AIOHTTP
+        self._early = b""
+        if self._outbox is not None:
+            if self._reply is not None:
+                self._account(self._reply, self._outbox.sent, _LEFT)
+            self._outbox.close()
+            self._outbox = self._reply = None
+        super().connection_lost(exc)
+
+    def eof_received(self) -> bool | None:  # type: ignore[override]  # aiohttp never keeps the other half open
+        """A viewer that says no more still gets its answer."""
+        if self._turn is Turn.ANSWERING and self._reply is not None:
+            self._leaving = True
+            return True
+        super().eof_received()
+        return None
+
+    def data_received(self, data: bytes) -> None:
+        """The lane's, to be kept, or aiohttp's. aiohttp itself calls with no bytes to make its parser go on."""
+        turn = self._turn
+        if turn is Turn.LANE and data:
+            self._take(data)
+        elif turn is Turn.AIOHTTP or not data:
+            super().data_received(data)
+        elif turn is Turn.PART:
+            self._add(data)
+        else:
+            self._keep(data)
+
+    def close(self) -> None:
+        """Drain: an answer of the lane under way is finished first."""
+        if self._reply is not None:
+            self._leaving = True
+        else:
+            super().close()
+
+    def ends(self, stays: bool) -> None:
+        """aiohttp is done with a request; what came meanwhile has its turn."""
+        super().ends(stays)
+        if self._turn is not Turn.ASKED:
+            return
+        if stays and self.transport is not None:
+            self._flushed = False
+            self._turn = Turn.ANSWERING
+            self._go_on()
+        else:
+            self._turn = Turn.AIOHTTP
+
+    def idle(self) -> bool:
+        """Whether no request is under way."""
+        return self._reply is None and super().idle()
+
+    def _take(self, data: bytes) -> None:
+        """Answer what the lane can, in order; pass on what it cannot."""
+        for _ in range(_TURN):
+            self._began = time.perf_counter()
+            head = self._lane.heads.read(data)
+            if head is None:
+                self._pass_on(data)
+                return
+            reply = self._lane.reply(head.target, head.block) if head.target and self._is_flushed() else None
+            rest = data[head.size :]
+            if reply is None:
+                self._early = rest
+                self._ask(data[: head.size])
+                return
+            if not self._send(reply):
+                self._early = rest
+                return
+            if not rest:
+                return
+            data = rest
+        self._early = data
+        self._turn = Turn.ANSWERING
+        self._go_on()
+
+    def _is_flushed(self) -> bool:
+        """Whether nothing of aiohttp's is still to be sent."""
+        if not self._flushed:
+            self._flushed = self.transport is not None and not self.transport.get_write_buffer_size()
+        return self._flushed
+
+    def _ask(self, head: bytes) -> None:
+        """aiohttp gets exactly one request."""
+        self._turn = Turn.ASKED
+        super().data_received(head)
+
+    def _pass_on(self, data: bytes) -> None:
+        """What is no whole, plain head: the beginning of one, or nothing that the lane understands."""
+        if b"\r\n\r\n" in data or len(data) > MOST_BYTES:
+            self._turn = Turn.AIOHTTP
+        else:
+            self._turn, self._part = Turn.PART, data
+        super().data_received(data)
+
+    def _add(self, data: bytes) -> None:
+        """More of a torn head. Once it is whole and plain, the lane may have the request behind it."""
+        known = len(self._part)
+        self._part += data
+        head = self._lane.heads.read(self._part)
+        if head is not None:
+            self._early, self._part = data[head.size - known :], b""
+            self._ask(data[: head.size - known])
+        elif b"\r\n\r\n" in self._part or len(self._part) > MOST_BYTES:
+            self._turn, self._part = Turn.AIOHTTP, b""
+            super().data_received(data)
+        else:
+            super().data_received(data)
+
+    def _keep(self, data: bytes) -> None:
+        """Bytes that came before their turn."""
+        self._early += data
+        if len(self._early) > _EARLY_BYTES and not self._held and self.transport is not None:
+            self._held = True
+            self.transport.pause_reading()
+
+    def _go_on(self) -> None:
+        """Turn to what was kept, in a later turn of the loop."""
+        if self._early:
+            asyncio.get_running_loop().call_soon(self._resume)
+        else:
+            self._turn = Turn.LANE
+
+    def _resume(self) -> None:
+        if self._turn is not Turn.ANSWERING or self.transport is None:
+            return
+        if self._held:
+            self._held = False
+            self.transport.resume_reading()
+        data, self._early = self._early, b""
+        self._turn = Turn.LANE
+        self._take(data)
+
+    def _send(self, reply: Reply) -> bool:
+        """Send at once what the socket takes. False when the rest is on its way, or the connection ends."""
+        body = reply.body
+        if isinstance(body, MemoryBody):
+            data = body.data
+        elif reply.start == reply.end:
+            data = b""
+        else:
+            self._begin(reply).send_file(reply.head, body, reply.start, reply.end)
+            return self._turn is Turn.LANE
+        size = len(reply.head)
+        try:
+            sent = _write(self._fd, reply.head, data, reply.start, reply.end)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self._account(reply, 0, _LEFT)
+            return self._leave()
+        if sent == size + reply.end - reply.start:
+            self._account(reply, sent, "")
+            return self._leave() if reply.close else True
+        rest = memoryview(data)[reply.start + max(0, sent - size) : reply.end]
+        self._begin(reply).send(rest if sent >= size else reply.head[sent:] + rest, sent)
+        return self._turn is Turn.LANE
+
+    def _begin(self, reply: Reply) -> Outbox:
+        """An answer that may take a while."""
+        if self._outbox is None:
+            self._outbox = Outbox(self._fd, self.patience.send_timeout_s, self._ended)
+        self._reply, self._turn = reply, Turn.ANSWERING
+        return self._outbox
+
+    def _ended(self, sent: int, error: OSError | None) -> None:
+        """All was sent, or never will be: a viewer must see that it has only a part."""
+        reply, self._reply = self._reply, None
+        assert reply is not None
+        if error is None:
+            self._account(reply, sent, "")
+            if reply.close or self._leaving:
+                self._leave()
+            else:
+                self._go_on()
+            return
+        if isinstance(error, TimeoutError):
+            reason = "viewer too slow"
+            if self.transport is not None:
+                reset(self.transport)
+        elif isinstance(error, ConnectionError):
+            reason = _LEFT
+        else:
+            reason = self._lane.disk_failed(reply, error)
+        self._account(reply, sent, reason)
+        self._leave()
+
+    def _leave(self) -> bool:
+        """Close the connection; nothing that came meanwhile is answered."""
+        self._turn, self._early = Turn.AIOHTTP, b""
+        self.force_close()
+        return False
+
+    def _account(self, reply: Reply, sent: int, reason: str) -> None:
+        self.active = now = time.perf_counter()
+        body = sent - len(reply.head)
+        self._lane.account.fast(reply, self.client, body if body > 0 else 0, reason, now - self._began)
+
+
+def _write(fd: int, head: bytes, data: bytes, start: int, end: int) -> int:
+    """Write head and body in one call; how many bytes the socket took."""
+    if end - start <= _JOINED:
+        return os.write(fd, head + (data if end - start == len(data) else data[start:end]))
+    return os.writev(fd, (head, memoryview(data)[start:end]))

@@ -1,0 +1,146 @@
+"""The fast lane: the steps of the pipeline for a plain GET whose answer is stored, fresh and allowed, without a wait.
+
+    recognise   a whole head in a strict grammar                    heads
+    admit       a token verified before, looked at anew             tier.quick
+    key         remembered a target
+    look up     memory and open files                               store.peek
+    decide      Fresh or nothing                                    ready
+    deliver     a head made before, body or file                    fast, outbox
+    account     the same counters, the same line                    account
+
+Whatever needs more is aiohttp's: the lane says None and leaves no trace.
+"""
+
+import secrets
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from kit.clock import Clock
+from kit.errors import BadRequest
+from kit.memo import Memo
+from proxy.http import target as targets
+from proxy.http.fields import Fields
+from proxy.rules.key import cache_key
+from proxy.rules.meta import Meta
+from proxy.serve.account import Account, safe
+from proxy.serve.heads import Block, Heads
+from proxy.serve.ready import Ready, ready
+from proxy.serve.tier import Tier
+from proxy.store.bodies import FileBody, MemoryBody
+from proxy.store.sparse import SparseBody
+from proxy.store.store import Store
+
+_ROUTES = 25_000
+"""As many as the store remembers entries."""
+_CONDITIONED = 4
+"""Answers to conditions (a range, a validator) kept ready a target."""
+_DRAWN = 128
+_LOGGED = 1024
+"""A longer target is cut in the log."""
+
+
+class Reply(NamedTuple):
+    """What the lane answers: `head`, then the bytes `start` to `end` of `body`. `key` is what it is stored under."""
+
+    head: bytes
+    body: MemoryBody | FileBody
+    start: int
+    end: int
+    close: bool
+    status: int
+    request_id: str
+    key: str
+    logged: str
+    """The target as the log may have it, fit for a JSON string."""
+    subject: str
+
+
+@dataclass(slots=True, eq=False)
+class Route:
+    """What is known of a target without token."""
+
+    key: str
+    logged: str
+    whole: Ready | None
+    conditioned: dict[Fields, Ready]
+
+
+class Lane:
+    """One worker's lane."""
+
+    def __init__(self, *, name: str, tier: Tier, store: Store, account: Account, clock: Clock, authority: str) -> None:
+        self._name, self._tier, self._store, self._clock, self._authority = name, tier, store, clock, authority
+        self.account = account
+        self.heads = Heads()
+        self._routes: Memo[str, Route] = Memo(_ROUTES)
+        self._ids: list[str] = []
+
+    def reply(self, target: str, block: Block) -> Reply | None:
+        """The answer to a recognised GET; None where it takes more than memory and an open file."""
+        now = self._clock.wall()
+        passage = self._tier.quick(target, now)
+        if passage is None:
+            return None
+        route = self._routes.get(passage[0]) or self._route(target, passage[0])
+        if route is None:
+            return None
+        stored = self._store.peek(route.key, now)
+        if stored is None or isinstance(body := stored.body, SparseBody):
+            return None
+        prepared = self._ready(route, stored.meta, body, block.conditions)
+        if prepared is None:
+            return None
+        number = block.request_id or self._new_id()
+        head = prepared.head(number, now, close=block.close)
+        if head is None:
+            return None
+        start, end = prepared.span
+        key, logged = stored.meta.key, route.logged
+        return Reply(head, body, start, end, block.close, prepared.status, number, key, logged, passage[1])
+
+    def disk_failed(self, reply: Reply, error: OSError) -> str:
+        """The file of an answer under way cannot be read: it is looked for again. The reason for the log."""
+        self._store.disk_error("read", error, self._store.home(reply.key))
+        self._store.forget(reply.key)
+        return "the cache's disk failed during a read"
+
+    def _new_id(self) -> str:
+        """A request id as exchange.request_id makes it; drawn by the hundred, the kernel is asked less often."""
+        if not self._ids:
+            drawn = secrets.token_hex(8 * _DRAWN)
+            self._ids = [drawn[at : at + 16] for at in range(0, len(drawn), 16)]
+        return self._ids.pop()
+
+    def _route(self, target: str, rest: str) -> Route | None:
+        """A target looked at for the first time; None for one that could mean two things or would be cut in the log."""
+        try:
+            path, query = targets.check(rest)
+            targets.check_plain(path)
+        except BadRequest:
+            return None
+        if len(target) > _LOGGED or ("?" in rest and not query):
+            return None
+        route = Route(cache_key(self._authority, rest), safe(self._tier.logged(target)), None, {})
+        if "CMCD=" not in query:  # what players report is said once
+            self._routes.put(rest, route)
+        return route
+
+    def _ready(self, route: Route, meta: Meta, body: MemoryBody | FileBody, conditions: Fields) -> Ready | None:
+        """The answer made before from this very `meta`, or made now."""
+        known = route.conditioned.get(conditions) if conditions else route.whole
+        if known is not None and known.meta is meta and known.size == body.length:
+            return known
+        return self._prepare(route, meta, body, conditions)
+
+    def _prepare(self, route: Route, meta: Meta, body: MemoryBody | FileBody, conditions: Fields) -> Ready | None:
+        if not meta.status or meta.vary:  # a list of variants, or one of them
+            return None
+        common = self._tier.answer_fields
+        made = ready(self._name, meta, body.length, conditions, common)
+        if made is not None and conditions:
+            if len(route.conditioned) >= _CONDITIONED:
+                route.conditioned.clear()
+            route.conditioned[conditions] = made
+        elif made is not None:
+            route.whole = made
+        return made

@@ -1,0 +1,179 @@
+"""The bytes of one answer on their way to a socket that takes what it likes: no wait, no copy, no blocked loop.
+
+A file goes by sendfile, behind its head in the same packet (MSG_MORE). A page that is not in memory is read off the
+loop first: sendfile would wait for the disk. After TURN bytes others get their turn.
+"""
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable
+
+from proxy.store.bodies import FileBody
+from proxy.store.descriptors import Lease
+
+TURN = 4 * 2**20
+"""Bytes at most before the loop serves somebody else: half a millisecond. Shorter turns cost more than they give."""
+_CHUNK = 2 * 2**20
+"""Bytes of one sendfile, and of one look at what is in memory."""
+_READ = 256 * 1024
+_RUN = 2**20
+"""The kernel reads and drops pages by the run: so often one is looked at."""
+
+Ended = Callable[[int, OSError | None], None]
+"""Called once with the bytes sent, and why not all: ConnectionError (the viewer left), TimeoutError (it took nothing
+for too long), another OSError (the disk)."""
+
+
+class Outbox:
+    """Sends one answer at a time on a duplicate of a connection's descriptor: uvloop keeps its own to itself."""
+
+    def __init__(self, fd: int, timeout_s: float, ended: Ended) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._socket = socket.socket(fileno=os.dup(fd))
+        self._timeout_s, self._ended = timeout_s, ended
+        self._bytes = memoryview(b"")
+        self._lease: Lease | None = None
+        self._at = self._end = self._in_memory_to = 0
+        self.sent = 0
+        """Bytes of the answer that the socket has taken."""
+        self._moved = 0.0
+        self._watching = self._reading = self._closed = False
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def send(self, data: bytes | memoryview, sent: int = 0) -> None:
+        """Send `data`, the rest of an answer of which the socket has `sent` bytes. As always, `ended` may be called
+        before this returns."""
+        self._bytes, self.sent = memoryview(data), sent
+        self._moved = self._loop.time()
+        self._push()
+
+    def send_file(self, head: bytes, file: FileBody, start: int, end: int) -> None:
+        """Send `head`, then the bytes `start` to `end` of `file`."""
+        self._bytes, self.sent = memoryview(head), 0
+        self._lease = file.lease if end > start else None
+        self._at, self._end = file.offset + start, file.offset + end
+        self._in_memory_to = self._at
+        self._moved = self._loop.time()
+        self._push()
+
+    def close(self) -> None:
+        """Give up what is under way, without a word, and the descriptor."""
+        self._closed = True
+        self._unwatch()
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._lease = None
+        self._socket.close()
+
+    def _push(self) -> None:
+        """Send until all is sent, the socket is full, the turn is over, or the disk must be asked."""
+        before = self.sent
+        try:
+            while self._bytes or self._lease:
+                if self.sent - before >= TURN:
+                    break
+                if self._bytes:
+                    self._send_bytes()
+                elif self._at < self._in_memory_to or self._is_in_memory():
+                    self._send_file()
+                else:
+                    self._read_ahead()
+                    return
+            else:
+                self._finish(None)
+                return
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            self._finish(error)
+            return
+        if self.sent != before:
+            self._moved = self._loop.time()
+        self._watch()
+
+    def _send_bytes(self) -> None:
+        count = self._socket.send(self._bytes, socket.MSG_MORE if self._lease else 0)
+        self.sent += count
+        self._bytes = self._bytes[count:]
+
+    def _send_file(self) -> None:
+        assert self._lease is not None
+        count = os.sendfile(self._socket.fileno(), self._lease.fd, self._at, self._in_memory_to - self._at)
+        if not count:
+            raise OSError("a cache file ended early")
+        self.sent += count
+        self._at += count
+        if self._at >= self._end:
+            self._lease = None
+
+    def _is_in_memory(self) -> bool:
+        """Whether the next chunk's pages are in memory: the last one, and one a run before it."""
+        assert self._lease is not None
+        end = min(self._at + _CHUNK, self._end)
+        try:
+            for place in range(end - 1, self._at - 1, -_RUN):
+                os.preadv(self._lease.fd, (bytearray(1),), place, os.RWF_NOWAIT)
+        except OSError:  # not in memory, or a file system that does not say
+            return False
+        self._in_memory_to = end
+        return True
+
+    def _read_ahead(self) -> None:
+        """Have the next chunk read by a thread, then go on."""
+        assert self._lease is not None
+        self._unwatch()
+        self._reading = True
+        end = min(self._at + _CHUNK, self._end)
+        reading = self._loop.run_in_executor(None, _read_through, self._lease, self._at, end)
+        reading.add_done_callback(lambda done: self._was_read(done, end))
+
+    def _was_read(self, done: "asyncio.Future[None]", end: int) -> None:
+        self._reading = False
+        failure = None if done.cancelled() else done.exception()
+        if self._closed:
+            return
+        if isinstance(failure, OSError):
+            self._finish(failure)
+        else:
+            self._in_memory_to = end
+            self._moved = self._loop.time()
+            self._push()
+
+    def _watch(self) -> None:
+        """Go on when the socket takes more; let go of a viewer that does not."""
+        if not self._watching:
+            self._watching = True
+            self._loop.add_writer(self._socket.fileno(), self._push)
+        if self._deadline is None:
+            self._deadline = self._loop.call_later(self._timeout_s, self._late)
+
+    def _late(self) -> None:
+        """One timer a connection and timeout, not one an answer: it looks when bytes last moved."""
+        self._deadline = None
+        if not self._bytes and not self._lease:
+            return
+        left = self._moved + self._timeout_s - self._loop.time()
+        if left <= 0 and not self._reading:
+            self._finish(TimeoutError("viewer too slow"))
+        else:
+            self._deadline = self._loop.call_later(
+                max(left, 0.001) if not self._reading else self._timeout_s, self._late
+            )
+
+    def _finish(self, error: OSError | None) -> None:
+        self._unwatch()
+        self._lease, self._bytes = None, memoryview(b"")
+        self._ended(self.sent, error)
+
+    def _unwatch(self) -> None:
+        if self._watching:
+            self._watching = False
+            self._loop.remove_writer(self._socket.fileno())
+
+
+def _read_through(lease: Lease, start: int, end: int) -> None:
+    """Bring a part of a file into memory. Runs in a thread; `lease` keeps the file open."""
+    buffer = bytearray(_READ)
+    while start < end and (count := os.preadv(lease.fd, (memoryview(buffer)[: end - start],), start)):
+        start += count
