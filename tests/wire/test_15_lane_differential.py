@@ -262,8 +262,8 @@ async def _compare(tmp_path: Path, seed: int, connections: int) -> None:
 async def _stock(pair: Pair) -> None:
     """Every object once: of two requests for a missing one in the same bytes, the second may come before the end of the
     fill or after."""
-    for name in NAMES:
-        for coding in ("gzip", "br;q=0, *", "identity", "")[: 4 if name == "vary.m3u8" else 1]:
+    for name in [f"{name}{query}" for name in NAMES for query in ("", "?a=1")]:
+        for coding in ("gzip", "br;q=0, *", "identity", "")[: 4 if name.startswith("vary") else 1]:
             field = f"Accept-Encoding: {coding}\r\n" if coding else ""
             data = f"GET /~{pair.tokens[0]}{TITLE}v1/{name} HTTP/1.1\r\nHost: x\r\n{field}\r\n".encode()
             await _same(pair, Spoken(data, ["GET"]), [data])
