@@ -73,6 +73,10 @@ class Board:
         at = self._columns[name, value]
         return sum(self._cells[row * self._width + at] for row in range(self.rows))
 
+    def overall(self, name: str) -> int:
+        """A family over all processes and all values of its label."""
+        return sum(self.total(family, value) for family, value in self._columns if family == name)
+
     def reader(self, name: str, value: str = "") -> Callable[[], int]:
         """`total` of one series, for the hit path: where its cells are is found once."""
         at, cells = self._columns[name, value], self._cells

@@ -64,6 +64,6 @@ def _gauges(settings: EdgeSettings, facts: Facts) -> Gauges:
     return Gauges(
         pids=facts.pids,
         connections=lambda: facts.board.total("headrace_connections"),
-        sent_bytes=lambda: facts.board.total("headrace_sent_bytes_total"),
+        sent_bytes=lambda: facts.board.overall("headrace_sent_bytes_total"),
         cache_dirs=settings.store.cache_dir,
     )

@@ -7,14 +7,23 @@ from pathlib import Path
 from typing import Protocol
 
 from kit.metrics import Family, Row
+from proxy.serve.classes import CLASSES
 from proxy.serve.exchange import Exchange, Handling
 
+_HITS = (Handling.HIT, Handling.STALE)
 _CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx", "none")
 METRICS = (
     Family("headrace_responses_total", "Answers by how they came about", label="cache", values=tuple(Handling)),
     Family("headrace_status_total", "Answers by class of status", label="class", values=_CLASSES),
     Family("headrace_lane_total", "Answers by the lane that gave them", label="lane", values=("fast", "aiohttp")),
-    Family("headrace_sent_bytes_total", "Body bytes handed to viewers"),
+    Family(
+        "headrace_sent_bytes_total",
+        "Body bytes handed to viewers, by how the answer came about",
+        label="cache",
+        values=tuple(Handling),
+    ),
+    Family("headrace_class_responses_total", "Answers by class of what they carry", label="class", values=CLASSES),
+    Family("headrace_class_hits_total", "Those that were hits, stale ones included", label="class", values=CLASSES),
     Family("headrace_connections", "Open connections", "gauge"),
     Family("headrace_log_lines_lost_total", "Access log lines dropped because the log could not keep up"),
 )
@@ -36,6 +45,8 @@ class Hit(Protocol):
     def logged(self) -> str: ...
     @property
     def subject(self) -> str: ...
+    @property
+    def carries(self) -> str: ...
 
 
 class Account:
@@ -46,7 +57,12 @@ class Account:
         self._reasons = frozenset(reasons)
         self._handling = {each: row.column("headrace_responses_total", each) for each in Handling}
         self._class = [row.column("headrace_status_total", each) for each in _CLASSES]
-        self._bytes = row.column("headrace_sent_bytes_total")
+        self._bytes = {each: row.column("headrace_sent_bytes_total", each) for each in Handling}
+        self._hit_bytes = self._bytes[Handling.HIT]
+        self._carried = {
+            each: (row.column("headrace_class_responses_total", each), row.column("headrace_class_hits_total", each))
+            for each in CLASSES
+        }
         self._fast, self._aiohttp = (row.column("headrace_lane_total", each) for each in ("fast", "aiohttp"))
         self._hit = self._handling[Handling.HIT]
 
@@ -55,8 +71,12 @@ class Account:
         cells = self._row.cells
         cells[self._handling[exchange.handling]] += 1
         cells[self._class[_class_of(exchange.status)]] += 1
-        cells[self._bytes] += exchange.sent
+        cells[self._bytes[exchange.handling]] += exchange.sent
         cells[self._aiohttp] += 1
+        carried, hits = self._carried[exchange.carries]
+        cells[carried] += 1
+        if exchange.handling in _HITS:
+            cells[hits] += 1
         if exchange.handling is Handling.REFUSED and exchange.reason in self._reasons:
             self._row.add("headrace_refusals_total", exchange.reason)
         if self._log:
@@ -67,8 +87,11 @@ class Account:
         cells = self._row.cells
         cells[self._hit] += 1
         cells[self._class[answer.status // 100 - 1]] += 1
-        cells[self._bytes] += sent
+        cells[self._hit_bytes] += sent
         cells[self._fast] += 1
+        carried, hits = self._carried[answer.carries]
+        cells[carried] += 1
+        cells[hits] += 1
         if self._log:
             self._log.write(hit_line(answer, client, sent, reason, time.time(), seconds))
 

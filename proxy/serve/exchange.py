@@ -53,6 +53,8 @@ class Exchange:
     status: int = 0
     sent: int = 0
     """Body bytes handed to the connection."""
+    carries: str = "other"
+    """The class of the answer's content (classes)."""
     head_sent: bool = False
 
 

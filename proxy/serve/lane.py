@@ -53,6 +53,8 @@ class Reply(NamedTuple):
     logged: str
     """The target as the log may have it, fit for a JSON string."""
     subject: str
+    carries: str
+    """The class of its content (classes)."""
 
 
 @dataclass(slots=True, eq=False)
@@ -96,7 +98,8 @@ class Lane:
             return None
         start, end = prepared.span
         key, logged = stored.meta.key, route.logged
-        return Reply(head, body, start, end, block.close, prepared.status, number, key, logged, passage[1])
+        carries = prepared.carries
+        return Reply(head, body, start, end, block.close, prepared.status, number, key, logged, passage[1], carries)
 
     def disk_failed(self, reply: Reply, error: OSError) -> str:
         """The file of an answer under way cannot be read: it is looked for again. The reason for the log."""

@@ -1,10 +1,11 @@
 """Heads of answers ready to send: made once by the code that writes every head, with places left for what changes."""
 
 from proxy.http import cache_status
-from proxy.http.fields import Fields, values, without
+from proxy.http.fields import Fields, single, values, without
 from proxy.rules.freshness import age, freshness
 from proxy.rules.meta import Meta
 from proxy.serve import deliver
+from proxy.serve.classes import class_of
 from proxy.serve.wire import head
 
 _PLACE = "\0"
@@ -23,14 +24,16 @@ class Ready:
         "_began",
         "_lifetime",
         "_places",
+        "carries",
         "meta",
         "size",
         "span",
         "status",
     )
 
-    def __init__(self, meta: Meta, size: int, status: int, span: tuple[int, int], places: tuple[bytes, ...]) -> None:
-        self.meta, self.size, self.status, self.span = meta, size, status, span
+    def __init__(self, meta: Meta, size: int, made: deliver.Plan, places: tuple[bytes, ...]) -> None:
+        self.meta, self.size, self.status, self.span = meta, size, made.status, _span(made)
+        self.carries = class_of(single(made.fields, "Content-Type"))
         self._at_arrival, self._arrived = age(meta, meta.response_time), meta.response_time
         self._lifetime = freshness(meta).lifetime
         *self._places, self._after = places
@@ -65,7 +68,7 @@ def ready(name: str, meta: Meta, size: int, conditions: Fields, common: Fields) 
     places = tuple(head(made.status, made.fields + extra, made.length, 0.0, chunked=False, close=False).split(b"\0"))
     if len(places) != 4:
         return None
-    return Ready(meta, size, made.status, _span(made), places)
+    return Ready(meta, size, made, places)
 
 
 def _span(made: deliver.Plan) -> tuple[int, int]:

@@ -14,7 +14,8 @@ from aiohttp import web
 from aiohttp.web import BaseRequest
 
 from proxy.http import dates
-from proxy.http.fields import Fields, values
+from proxy.http.fields import Fields, single, values
+from proxy.serve.classes import class_of
 from proxy.serve.exchange import Exchange
 
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
@@ -73,6 +74,7 @@ class Answer:
         self.until_close = length is None and not bodiless and not self._chunked
         self._closing |= close or self.until_close
         exchange.status = status
+        exchange.carries = class_of(single(fields, "Content-Type"))
         exchange.head_sent = True
         if exchange.request.version < (1, 1) and not self._closing:
             fields += (("Connection", "keep-alive"),)

@@ -36,7 +36,7 @@ async def main(settings: ShieldSettings, ready_file: Path | None = None) -> None
         gauges = Gauges(
             pids=facts.pids,
             connections=lambda: facts.board.total("headrace_connections"),
-            sent_bytes=lambda: facts.board.total("headrace_sent_bytes_total"),
+            sent_bytes=lambda: facts.board.overall("headrace_sent_bytes_total"),
             cache_dirs=settings.store.cache_dir,
         )
         describe = describer(standing, gauges, SystemClock())

@@ -7,6 +7,7 @@ from proxy.http import cache_control, cache_status, conditionals, dates, fields,
 from proxy.http.cache_status import Forward
 from proxy.http.conditionals import Validators, Verdict
 from proxy.http.ranges import Part, Unsatisfiable, Whole
+from proxy.serve.classes import class_of
 
 WHEN = 784111777.0  # Sun, 06 Nov 1994 08:49:37 GMT, the example of RFC 9110 5.6.7
 
@@ -278,3 +279,24 @@ def test_plain_paths_pass_rfc3986_3_3() -> None:
 )
 def test_cache_status_rfc9211(member: str, expected: str) -> None:
     assert member == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "word"),
+    [
+        ("application/vnd.apple.mpegurl", "playlist"),
+        ("Application/DASH+xml; charset=utf-8", "playlist"),
+        ("audio/mpegurl", "playlist"),
+        ("video/mp4", "video"),
+        ("audio/mp4;codecs=mp4a", "audio"),
+        ("text/vtt", "text"),
+        ("image/jpeg", "image"),
+        ("application/json", "other"),
+        ("videox/mp4", "other"),
+        ("", "other"),
+        (None, "other"),
+    ],
+)
+def test_the_class_of_an_answer_is_its_media_type(value: str | None, word: str) -> None:
+    """Issue 3 part 5: hits by class; a closed set, whatever an origin says."""
+    assert class_of(value) == word

@@ -91,3 +91,12 @@ def test_a_reader_gives_the_total_of_all_rows_now() -> None:
     assert read() == board.total("a", "y") == 6
     board.row(1).add("a", "y")
     assert read() == 7
+
+
+def test_overall_is_every_process_and_every_value() -> None:
+    board = Board([Family("a", "A", label="kind", values=("x", "y")), Family("b", "B")], rows=2)
+    for number in range(2):
+        board.row(number).add("a", "x", 2)
+        board.row(number).add("a", "y", 3)
+        board.row(number).add("b", amount=100)
+    assert (board.overall("a"), board.overall("b")) == (10, 200)
