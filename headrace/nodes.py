@@ -1,5 +1,6 @@
 """Commands that run one process: edge, shield, origin, control."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -7,7 +8,6 @@ import typer
 
 from configs.load import load
 from configs.schema.node import EdgeSettings, ShieldSettings
-from kit import log, service
 
 Config = Annotated[Path | None, typer.Option(help="TOML file with this process's settings.")]
 Ready = Annotated[
@@ -62,9 +62,7 @@ def edge(
         "access_log": access_log,
         "store": {"cache_dir": ",".join(cache_dir) if cache_dir else None, "disk": disk, "memory": memory},
     }
-    settings = load(EdgeSettings, file=config, process="edge", flags=flags)
-    log.setup("edge")
-    service.run(main(settings, ready_file))
+    main(partial(load, EdgeSettings, file=config, process="edge", flags=flags), ready_file)
 
 
 def shield(config: Config = None, ready_file: Ready = None) -> None:
@@ -74,6 +72,4 @@ def shield(config: Config = None, ready_file: Ready = None) -> None:
     """
     from shield.node.main import main
 
-    settings = load(ShieldSettings, file=config, process="shield")
-    log.setup("shield")
-    service.run(main(settings, ready_file))
+    main(partial(load, ShieldSettings, file=config, process="shield"), ready_file)

@@ -50,6 +50,13 @@ def stop_signal() -> asyncio.Event:
     return stop
 
 
+def reload_signal() -> asyncio.Event:
+    """An event that SIGHUP sets. Call it once, inside the loop."""
+    again = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, again.set)
+    return again
+
+
 async def serve(*sites: tuple[web.Application, str, int], drain_s: float = 10.0, ready: Ready | None = None) -> None:
     """Serve every (app, host, port) until SIGTERM or SIGINT. `ready` is called with the base URLs, in order."""
     stop = stop_signal()

@@ -8,16 +8,28 @@ from typing import Any
 from configs.schema.node import EdgeSettings
 from control.node.embed import Gauges, Standing, describer, reporting
 from edge.node import worker
+from kit import log, service
 from kit.clock import SystemClock
 from kit.errors import SettingsError
+from kit.nursery import Nursery
 from proxy.host.supervisor import Facts, run
-from proxy.host.worker import Role
+from proxy.host.worker import Role, same_keys
 
 
-async def main(settings: EdgeSettings, ready_file: Path | None = None) -> None:
-    """Run an edge until SIGTERM. SettingsError when something that it needs is missing or unreadable."""
+def main(read: Callable[[], EdgeSettings], ready_file: Path | None = None) -> None:
+    """Run an edge until SIGTERM; SIGHUP calls `read` again. SettingsError when something that it needs is missing or
+    unreadable."""
+    settings = read()
     check(settings)
     role = _role(settings)
+    log.setup("edge")
+    nursery = Nursery(worker.__name__).fork()
+    service.run(_serve(settings, lambda: _again(read, role), role, nursery, ready_file))
+
+
+async def _serve(
+    settings: EdgeSettings, read: Callable[[], EdgeSettings], role: Role, nursery: Nursery, ready_file: Path | None
+) -> None:
     labels = {"edge_location": settings.region, "node": settings.identity.id if settings.identity else settings.name}
 
     @contextlib.asynccontextmanager
@@ -26,7 +38,15 @@ async def main(settings: EdgeSettings, ready_file: Path | None = None) -> None:
         async with reporting(settings.identity, "edge", describe, SystemClock()) as health:
             yield lambda: {"access": settings.access, "region": settings.region, **health()}
 
-    await run(settings, "edge.node.worker", role.tier.reasons, labels, embed, role.keys_authority, ready_file)
+    await run(settings, read, nursery, role.tier.reasons, labels, embed, role.keys_authority, ready_file)
+
+
+def _again(read: Callable[[], EdgeSettings], role: Role) -> EdgeSettings:
+    """The settings as they are now, checked as at the start."""
+    settings = read()
+    check(settings)
+    same_keys(role, _role(settings))
+    return settings
 
 
 def check(settings: EdgeSettings) -> None:

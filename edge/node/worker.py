@@ -1,6 +1,6 @@
-"""One worker of an edge. Started by the supervisor as `python -m edge.node.worker`."""
+"""One worker of an edge, as the nursery starts it (main), and what makes a node an edge (role)."""
 
-import sys
+from collections.abc import Mapping
 
 from configs.schema.node import EdgeSettings
 from control.contract.credential import Credential
@@ -32,7 +32,8 @@ def _signer(settings: EdgeSettings) -> Sign | None:
     return lambda method, target: ((NODE, credential.sign("shield", method=method, target=target, now=clock.wall())),)
 
 
-if __name__ == "__main__":
-    told = begin(sys.argv[1:])
+def main(parent: int, fds: Mapping[str, int]) -> None:
+    """Be a worker of the supervisor `parent` until SIGTERM."""
+    told = begin(parent, fds)
     settings = EdgeSettings.model_validate(told.payload["settings"])
     run(told, settings, role(settings))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from configs.load import child_environment
 from kit.errors import HeadraceError
-from kit.workers import die_with_parent
+from kit.kin import die_with_parent
 
 
 class ChildFailed(HeadraceError):

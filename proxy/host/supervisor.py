@@ -1,9 +1,8 @@
-"""The process that a node's pid names: reserves the port, keeps the workers, the disk's bounds and the counters."""
+"""The process that a node's pid names: holds the sockets, keeps the workers, the disk's bounds and the counters."""
 
 import asyncio
 import contextlib
 import os
-import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
@@ -19,10 +18,13 @@ from kit import log
 from kit.clock import SystemClock
 from kit.errors import HeadraceError, SettingsError
 from kit.metrics import Board
-from kit.service import listening, stop_signal
-from kit.workers import Supervisor
-from proxy.host import admin
-from proxy.host.worker import Shared, families, mapped, payload, pinning, remembered, volumes
+from kit.nursery import Nursery
+from kit.service import listening, reload_signal, stop_signal
+from kit.tasks import Owner
+from kit.workers import Supervisor, most_numbers
+from proxy.host import admin, listeners
+from proxy.host.reload import Reload
+from proxy.host.worker import Shared, at_rest, families, mapped, payload, pinning, remembered, volumes
 from proxy.store import disk
 from proxy.store.accounts import Tenants
 from proxy.store.admit import size_for
@@ -40,13 +42,14 @@ class Facts:
     url: str
     board: Board
     supervisor: Supervisor
+    reload: Reload
     keeper: Keepers
     volumes: Volumes
     started: float
 
     def pids(self) -> list[int]:
         """The node's processes."""
-        return [os.getpid(), *(worker.process.pid for worker in self.supervisor.workers if worker.process)]
+        return [os.getpid(), *self.supervisor.pids()]
 
 
 Embed = Callable[[Facts], AbstractAsyncContextManager[Callable[[], dict[str, Any]]]]
@@ -55,42 +58,57 @@ Embed = Callable[[Facts], AbstractAsyncContextManager[Callable[[], dict[str, Any
 
 async def run(
     settings: NodeSettings,
-    module: str,
+    read: Callable[[], NodeSettings],
+    nursery: Nursery,
     reasons: tuple[str, ...],
     labels: dict[str, str],
     embed: Embed,
     authority: str,
     ready_file: Path | None = None,
 ) -> None:
-    """Run a node until SIGTERM. `module` is its worker; `labels` stand on every metric; `authority` is that of its
-    keys; `ready_file` gets one JSON line {url, admin, pid} once all workers serve."""
-    stop = stop_signal()
+    """Run a node until SIGTERM. `read` reads its settings again on SIGHUP, see Reload; `nursery` has its workers;
+    `labels` stand on every metric; `authority` is that of its keys; `ready_file` gets one JSON line {url, admin, pid}
+    once all workers serve."""
+    stop, again = stop_signal(), reload_signal()
     _prepare(settings)
     token = admin.read_token(settings.admin_token_file)
     with (
-        _reserved(settings) as port,
+        listeners.opened(*host_port(settings.listen), settings.workers) as listening_at,
         contextlib.closing(_board(settings, reasons)) as board,
         _keeping(settings, board) as (keeper, shared),
     ):
+        rows = [board.row(number) for number in range(most_numbers(settings.workers))]
         supervisor = Supervisor(
-            module,
+            nursery,
             settings.workers,
-            lambda number: payload(board, shared, number, port, settings),
-            pass_fds=(board.fd, *shared.open),
+            lambda _, number: payload(board, number, settings),
+            share=lambda place: {"board": board.fd, **shared.fds, **listening_at.fds(place)},
+            ended=lambda number: at_rest(rows[number]),
         )
-        seen = volumes(settings.store, board, board.row(settings.workers), None)
-        facts = Facts(_url(settings, port), board, supervisor, keeper, seen, time.time())
+
+        async def replace(new: NodeSettings) -> None:
+            await supervisor.replace(lambda _, number: payload(board, number, new), new.limits.drain_s)
+
+        reload = Reload(settings, lambda: _usable(read()), replace, SystemClock())
+        seen = volumes(settings.store, board, board.row(len(rows)), None)
+        url = _url(settings, listening_at.port)
+        facts = Facts(url, board, supervisor, reload, keeper, seen, time.time())
+        owner = Owner("node")
         try:
             await _started(supervisor)
+            owner.spawn("reload", reload.follow(again), endless=True)
             await _until(stop, settings, facts, labels, embed, admin.Purging(keeper, authority, token), ready_file)
         finally:
-            await supervisor.stop(settings.limits.drain_s)
+            await owner.close()
+            listening_at.close()
+            await supervisor.stop(reload.settings.limits.drain_s)
 
 
 def _board(settings: NodeSettings, reasons: tuple[str, ...]) -> Board:
-    """A row a worker, then a row a keeper."""
+    """A row for each number that a worker may have, then a row a keeper."""
     directories = len(settings.store.cache_dir)
-    return Board(families(reasons, directories, settings.store.tenants), settings.workers + directories)
+    rows = most_numbers(settings.workers) + directories
+    return Board(families(reasons, directories, settings.store.tenants), rows)
 
 
 async def _started(supervisor: Supervisor) -> None:
@@ -139,6 +157,7 @@ async def _admin(
                 "workers": {"wanted": settings.workers, "ready": facts.supervisor.alive},
                 "restarts": sum(worker.restarts for worker in facts.supervisor.workers),
                 "started": facts.started,
+                "settings": facts.reload.health(),
                 "listener": {"tls": False, "body": "copied"},
                 "keeper": {"alive": facts.keeper.alive, "loaded": facts.keeper.loaded},
                 "store": {"keeps": well > 0, "volumes": _volumes(facts.volumes)},
@@ -195,7 +214,7 @@ def _sharing(store: StoreSettings) -> Iterator[Shared]:
 
 def _keeper(settings: NodeSettings, board: Board, number: int, shared: Shared) -> Keeper:
     """The keeper of a directory; the first one lets the memory of requests age."""
-    store, row = settings.store, board.row(settings.workers + number)
+    store, row = settings.store, board.row(most_numbers(settings.workers) + number)
     marks = None if shared.visited is None else mapped(shared.visited, store.objects)
     seen = volumes(store, board, row, marks)
     volume = list(seen)[number]
@@ -209,11 +228,17 @@ def _keeper(settings: NodeSettings, board: Board, number: int, shared: Shared) -
 def _prepare(settings: NodeSettings) -> None:
     """What workers need, tried here first: told at start, not by dying workers."""
     _prepare_directories(settings.store.cache_dir)
+    _usable(settings)
+
+
+def _usable(settings: NodeSettings) -> NodeSettings:
+    """The settings, if what new workers open can be opened."""
     try:
         if settings.access_log and str(settings.access_log) != "-":
             settings.access_log.open("ab").close()
     except OSError as error:
         raise SettingsError(f"`access_log`: {error}") from None
+    return settings
 
 
 def _prepare_directories(directories: tuple[Path, ...]) -> None:
@@ -227,35 +252,6 @@ def _prepare_directories(directories: tuple[Path, ...]) -> None:
             log.get("node").error("cache directory cannot be used", directory=str(directory), error=str(error))
     if len(failures) == len(directories):
         raise SettingsError(f"`store.cache_dir`: {failures[0]}")
-
-
-@contextlib.contextmanager
-def _reserved(settings: NodeSettings) -> Any:
-    """Hold the port for the workers; they listen on it with SO_REUSEPORT, this socket never listens."""
-    host, port = host_port(settings.listen)
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as holder:
-        with _only_ours(host, port):
-            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            holder.bind((host, port))
-        yield holder.getsockname()[1]
-
-
-@contextlib.contextmanager
-def _only_ours(host: str, port: int) -> Any:
-    """SO_REUSEPORT would let us share the port with a stranger of the same user: try without it first."""
-    try:
-        if port:
-            with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                probe.bind((host, port))
-                probe.listen(1)
-        yield
-    except OSError as error:
-        raise SettingsError(f"`listen`: cannot listen on {host}:{port}: {_why(error)}") from None
-
-
-def _why(error: OSError) -> str:
-    return os.strerror(error.errno).lower() if error.errno and error.errno > 0 else str(error.strerror or error)
 
 
 def _url(settings: NodeSettings, port: int) -> str:

@@ -11,10 +11,10 @@ from typing import Any
 import uvloop
 from yarl import URL
 
-from configs.schema.base import host_port
 from configs.schema.node import NodeSettings, StoreSettings
 from kit import log
 from kit.clock import Clock, SystemClock
+from kit.errors import SettingsError
 from kit.metrics import Board, Family, Row
 from kit.service import stop_signal
 from kit.tasks import Owner
@@ -23,6 +23,7 @@ from proxy.fill import filler, runs
 from proxy.fill.filler import Filler
 from proxy.fill.leases import Leases
 from proxy.fill.neighbours import Neighbours
+from proxy.host import listeners
 from proxy.serve import account
 from proxy.serve.account import AccessLog, Account
 from proxy.serve.connection import Patience, Server
@@ -44,6 +45,9 @@ from proxy.upstream import probes
 from proxy.upstream.client import Client, Manners, Sign
 
 _FLUSH_S = 0.5
+_JUST_COME_S = 0.5
+"""A draining worker closes no idle connection earlier."""
+_GAUGES = ("connections", "waiting", "followed_now", "store_memory_bytes", "store_entries", "upstreams_unwell")
 _OPEN_FILES = 8_192
 """Stored files kept open at most, and an eighth of what the system allows: a hit on another is opened off the loop."""
 
@@ -63,6 +67,12 @@ class Role:
         return self.authority or URL(self.bases[0]).authority
 
 
+def same_keys(old: Role, new: Role) -> None:
+    """SettingsError when a node that runs cannot become `new`: what it has stored would have other keys."""
+    if old.keys_authority != new.keys_authority:
+        raise SettingsError(f"`authority`: {new.keys_authority} in cache keys takes a restart of the node")
+
+
 def families(reasons: tuple[str, ...], volumes: int = 1, tenants: tuple[str, ...] = ()) -> tuple[Family, ...]:
     """Every metric of a node whose tier refuses for `reasons`, and that has so many cache directories."""
     return (
@@ -78,7 +88,7 @@ def families(reasons: tuple[str, ...], volumes: int = 1, tenants: tuple[str, ...
 
 
 def run(told: Told, settings: NodeSettings, role: Role) -> None:
-    """Serve until SIGTERM; `told.payload` has `port`, `board`, `number` and `rows` (kit.metrics)."""
+    """Serve until SIGTERM; `told.payload` has `number` and `rows` (kit.metrics), `told.fds` what is shared."""
     log.setup(f"{settings.name}-worker")
     _raise_descriptor_limit()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -86,23 +96,39 @@ def run(told: Told, settings: NodeSettings, role: Role) -> None:
 
 
 async def _serve(told: Told, settings: NodeSettings, role: Role) -> None:
-    payload = told.payload
+    fds, number = told.fds, told.payload["number"]
     made_of = families(role.tier.reasons, len(settings.store.cache_dir), settings.store.tenants)
-    board = Board(made_of, payload["rows"], fd=payload["board"])
+    board = Board(made_of, told.payload["rows"], fd=fds["board"])
     stop = stop_signal()
-    visited = mapped(payload["visited"], settings.store.objects) if payload["visited"] is not None else None
-    asked = remembered(payload["asked"], settings.store) if payload["asked"] is not None else None
-    number = payload["number"]
-    leases = Leases(payload["leases"], number) if settings.workers > 1 else None
+    visited = mapped(fds["visited"], settings.store.objects) if "visited" in fds else None
+    asked = remembered(fds["asked"], settings.store) if "asked" in fds else None
+    leases = Leases(fds["leases"], number)
+    loop = asyncio.get_running_loop()
     async with engine(settings, role, board, number, SystemClock(), visited, leases, asked) as server:
-        host, _ = host_port(settings.listen)
-        listener = await asyncio.get_running_loop().create_server(
-            server, host, payload["port"], reuse_port=True, backlog=4096
-        )
+        accepting = [
+            await loop.create_server(server, sock=each, backlog=listeners.BACKLOG) for each in listeners.given(fds)
+        ]
         told.ready()
         await stop.wait()
-        listener.close()
-        await drain(server, settings.limits.drain_s)
+        for each in accepting:
+            each.close()
+        patience = min(_JUST_COME_S, settings.limits.drain_s)
+        await _just_come(server, patience)
+        await drain(server, settings.limits.drain_s - patience)
+
+
+async def _just_come(server: Server, seconds: float) -> None:
+    """Whoever has just connected is still to say what for: closed now, it would count as refused."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await server.empty.wait()
+
+
+def at_rest(row: Row) -> None:
+    """A worker ended: it has no connections and holds nothing. What it counted, and the bytes that it put on disk,
+    stay."""
+    for gauge in _GAUGES:
+        row.set(f"headrace_{gauge}", 0)
 
 
 @contextlib.asynccontextmanager
@@ -119,8 +145,6 @@ async def engine(
     """The parts of one worker, put together; yields the protocol factory to listen with. `visited`, `asked`: shared by
     the workers of the node, see Volume and Admission; `leases`: where the node has other workers."""
     row = board.row(number)
-    for gauge in ("connections", "waiting", "followed_now", "store_memory_bytes", "store_entries"):
-        row.set(f"headrace_{gauge}", 0)  # what a worker that died left behind
     limits, upstream = settings.limits, settings.upstream
     kept = _store(settings, board, row, visited, asked)
     manners = Manners(
@@ -258,20 +282,12 @@ class Shared:
     asked: int | None
 
     @property
-    def open(self) -> tuple[int, ...]:
-        """Those that there are."""
-        return tuple(fd for fd in (self.leases, self.visited, self.asked) if fd is not None)
+    def fds(self) -> dict[str, int]:
+        """Those that there are, by name."""
+        named = {"leases": self.leases, "visited": self.visited, "asked": self.asked}
+        return {name: fd for name, fd in named.items() if fd is not None}
 
 
-def payload(board: Board, shared: Shared, number: int, port: int, settings: NodeSettings) -> dict[str, Any]:
+def payload(board: Board, number: int, settings: NodeSettings) -> dict[str, Any]:
     """What the supervisor tells worker `number`."""
-    return {
-        "board": board.fd,
-        "visited": shared.visited,
-        "asked": shared.asked,
-        "leases": shared.leases,
-        "rows": board.rows,
-        "number": number,
-        "port": port,
-        "settings": settings.model_dump(mode="json"),
-    }
+    return {"rows": board.rows, "number": number, "settings": settings.model_dump(mode="json")}

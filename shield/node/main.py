@@ -7,18 +7,42 @@ from typing import Any
 
 from configs.schema.node import ShieldSettings
 from control.node.embed import Gauges, Standing, describer, reporting
+from kit import log, service
 from kit.clock import SystemClock
 from kit.errors import SettingsError
+from kit.nursery import Nursery
 from proxy.host.supervisor import Facts, run
+from proxy.host.worker import Role, same_keys
 from shield.node import worker
 
 
-async def main(settings: ShieldSettings, ready_file: Path | None = None) -> None:
-    """Run a shield until SIGTERM. SettingsError when something that it needs is missing or unreadable."""
+def main(read: Callable[[], ShieldSettings], ready_file: Path | None = None) -> None:
+    """Run a shield until SIGTERM; SIGHUP calls `read` again. SettingsError when something that it needs is missing or
+    unreadable."""
+    settings = read()
+    role = _role(settings)
+    log.setup("shield")
+    nursery = Nursery(worker.__name__).fork()
+    service.run(_serve(settings, lambda: _again(read, role), role, nursery, ready_file))
+
+
+def _role(settings: ShieldSettings) -> Role:
     try:
-        role = worker.role(settings)
+        return worker.role(settings)
     except (OSError, ValueError) as error:
         raise SettingsError(str(error)) from None
+
+
+def _again(read: Callable[[], ShieldSettings], role: Role) -> ShieldSettings:
+    """The settings as they are now, checked as at the start."""
+    settings = read()
+    same_keys(role, _role(settings))
+    return settings
+
+
+async def _serve(
+    settings: ShieldSettings, read: Callable[[], ShieldSettings], role: Role, nursery: Nursery, ready_file: Path | None
+) -> None:
     labels = {"shield": settings.identity.id if settings.identity else settings.name}
 
     @contextlib.asynccontextmanager
@@ -43,4 +67,4 @@ async def main(settings: ShieldSettings, ready_file: Path | None = None) -> None
         async with reporting(settings.identity, "shield", describe, SystemClock()) as health:
             yield lambda: {"region": settings.region, **health()}
 
-    await run(settings, "shield.node.worker", role.tier.reasons, labels, embed, role.keys_authority, ready_file)
+    await run(settings, read, nursery, role.tier.reasons, labels, embed, role.keys_authority, ready_file)

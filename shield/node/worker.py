@@ -1,6 +1,6 @@
-"""One worker of a shield. Started by the supervisor as `python -m shield.node.worker`."""
+"""One worker of a shield, as the nursery starts it (main), and what makes a node a shield (role)."""
 
-import sys
+from collections.abc import Mapping
 
 from configs.schema.node import ShieldSettings
 from control.contract.credential import Credential
@@ -25,7 +25,8 @@ def role(settings: ShieldSettings) -> Role:
     )
 
 
-if __name__ == "__main__":
-    told = begin(sys.argv[1:])
+def main(parent: int, fds: Mapping[str, int]) -> None:
+    """Be a worker of the supervisor `parent` until SIGTERM."""
+    told = begin(parent, fds)
     settings = ShieldSettings.model_validate(told.payload["settings"])
     run(told, settings, role(settings))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.edge import Edge
+from tests.support.edge import Edge, workers_of
 from tests.support.installation import fetch, headrace_json, until
 from tests.support.site import Quiet, serving
 
@@ -103,7 +103,7 @@ class Viewers:
 
 def _workers(edge: Edge) -> list[int]:
     assert edge.process
-    return [int(pid) for pid in Path(f"/proc/{edge.process.pid}/task/{edge.process.pid}/children").read_text().split()]
+    return workers_of(edge.process.pid)
 
 
 def _ready(edge: Edge) -> bool:

@@ -20,6 +20,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.edge import workers_of
+
 pytestmark = pytest.mark.processes
 DEADLINE_S = 20.0
 HEADRACE = [sys.executable, "-m", "headrace.main"]
@@ -67,8 +69,7 @@ class Edge:
 
     def workers(self) -> list[int]:
         """The pids of its workers."""
-        path = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        return [int(pid) for pid in path.read_text().split()]
+        return workers_of(self.process.pid)
 
     def health(self) -> dict:
         """What /health says."""

@@ -6,7 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+from kit import nurse
 from tests.support.installation import ROOT, until
+
+
+def workers_of(supervisor: int) -> list[int]:
+    """The pids of a node's workers: its children less the nurse."""
+    children = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
+    return [int(pid) for pid in children if Path(f"/proc/{pid}/comm").read_text().strip() == nurse.WORKER_NAME]
 
 
 class Edge:

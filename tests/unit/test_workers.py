@@ -8,23 +8,27 @@ from pathlib import Path
 
 import pytest
 
+from kit.nursery import Nursery
 from kit.workers import Supervisor
 
 pytestmark = pytest.mark.processes
 GOOD = """
 import os, pathlib, signal, sys
 from kit.workers import begin
-told = begin(sys.argv[1:])
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-place = pathlib.Path(told.payload["place"])
-(place / f"{told.payload['number']}.{os.getpid()}").write_text("")
-told.ready()
-while True:
-    signal.pause()
+def main(parent, fds):
+    told = begin(parent, fds)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    (pathlib.Path(told.payload["place"]) / f"{told.payload['number']}.{os.getpid()}").write_text("")
+    told.ready()
+    while True:
+        signal.pause()
 """
 STUBBORN = GOOD.replace("lambda *_: sys.exit(0)", "signal.SIG_IGN")
-DEAD_AT_ONCE = "raise SystemExit(3)"
-DEAD_BEFORE_READY = "import sys\nfrom kit.workers import begin\nbegin(sys.argv[1:])\nraise SystemExit(4)"
+DEAD_AT_IMPORT = "raise SystemExit(3)"
+DEAD_AT_ONCE = "def main(parent, fds):\n    raise SystemExit(3)"
+DEAD_BEFORE_READY = (
+    "from kit.workers import begin\ndef main(parent, fds):\n    begin(parent, fds)\n    raise SystemExit(4)"
+)
 
 
 @pytest.fixture
@@ -36,7 +40,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 def _supervise(tmp_path: Path, module: str, source: str, count: int = 2) -> Supervisor:
     (tmp_path / f"{module}.py").write_text(source)
-    return Supervisor(module, count, lambda number: {"number": number, "place": str(tmp_path)})
+    return Supervisor(Nursery(module), count, lambda place, number: {"number": number, "place": str(tmp_path)})
 
 
 async def _until(condition: object) -> None:
@@ -79,7 +83,9 @@ async def test_a_worker_that_ignores_sigterm_is_killed_after_its_time(tmp_path: 
     await _until(lambda: not _alive(pid))
 
 
-@pytest.mark.parametrize("source", [DEAD_AT_ONCE, DEAD_BEFORE_READY], ids=["at-once", "before-ready"])
+@pytest.mark.parametrize(
+    "source", [DEAD_AT_IMPORT, DEAD_AT_ONCE, DEAD_BEFORE_READY], ids=["at-import", "at-once", "before-ready"]
+)
 async def test_a_worker_that_never_serves_fails_the_start_and_is_tried_again(
     tmp_path: Path, module: str, source: str
 ) -> None:
