@@ -1,24 +1,31 @@
 """A supervisor and real worker processes: start, die, restart, drain (kit.workers)."""
 
 import asyncio
+import json
 import os
+import signal
+import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kit.nursery import Nursery
-from kit.workers import Supervisor
+from kit.workers import Payload, Supervisor, Worker, most_numbers
 
 pytestmark = pytest.mark.processes
 GOOD = """
-import os, pathlib, signal, sys
+import json, os, pathlib, random, signal, sys
 from kit.workers import begin
 def main(parent, fds):
     told = begin(parent, fds)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    (pathlib.Path(told.payload["place"]) / f"{told.payload['number']}.{os.getpid()}").write_text("")
+    words = {name: os.pread(fd, 100, 0).decode() for name, fd in told.fds.items()}
+    place = pathlib.Path(told.payload["place"]) / f"{told.payload['number']}.{os.getpid()}"
+    place.write_text(json.dumps({"word": told.payload.get("word"), "random": random.random(), **words}))
     told.ready()
     while True:
         signal.pause()
@@ -38,9 +45,21 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     yield "worker_under_test"
 
 
-def _supervise(tmp_path: Path, module: str, source: str, count: int = 2) -> Supervisor:
+def _supervise(
+    tmp_path: Path, module: str, source: str, count: int = 2, nursery: Nursery | None = None, **options: Any
+) -> Supervisor:
     (tmp_path / f"{module}.py").write_text(source)
-    return Supervisor(Nursery(module), count, lambda place, number: {"number": number, "place": str(tmp_path)})
+    return Supervisor(nursery or Nursery(module), count, _payload(tmp_path), **options)
+
+
+def _payload(tmp_path: Path, word: str = "first") -> Payload:
+    return lambda place, number: {"number": number, "place": str(tmp_path), "word": word}
+
+
+def _said(tmp_path: Path, worker: Worker) -> dict[str, Any]:
+    """What a worker wrote when it started."""
+    assert worker.process
+    return json.loads((tmp_path / f"{worker.number}.{worker.process.pid}").read_text())
 
 
 async def _until(condition: object) -> None:
@@ -108,3 +127,129 @@ async def test_a_program_that_cannot_be_started_is_tried_again(
     monkeypatch.setattr(sys, "executable", real)
     await _until(lambda: supervisor.alive == 1)
     await supervisor.stop(5.0)
+
+
+async def test_a_worker_gets_the_descriptors_of_its_place_by_name(tmp_path: Path, module: str) -> None:
+    (tmp_path / "0").write_text("zero")
+    (tmp_path / "1").write_text("one")
+    files = [os.open(tmp_path / name, os.O_RDONLY) for name in ("0", "1")]
+    supervisor = _supervise(tmp_path, module, GOOD, share=lambda place: {"text": files[place]})
+    await supervisor.start()
+    assert [_said(tmp_path, worker)["text"] for worker in supervisor.workers] == ["zero", "one"]
+    await supervisor.stop(5.0)
+    for each in files:
+        os.close(each)
+
+
+async def test_workers_outlive_the_nurse_and_a_new_one_is_started_for_the_next(tmp_path: Path, module: str) -> None:
+    nursery = Nursery(module)
+    supervisor = _supervise(tmp_path, module, GOOD, 2, nursery)
+    await supervisor.start()
+    nurse, pids = nursery.pid, supervisor.pids()
+    assert nurse and nurse not in pids and len(pids) == 2
+    os.kill(nurse, signal.SIGKILL)
+    await _until(lambda: nursery.pid is None)
+    assert supervisor.pids() == pids and supervisor.alive == 2
+    os.kill(pids[0], signal.SIGKILL)
+    await _until(lambda: supervisor.alive == 2 and pids[0] not in supervisor.pids())
+    assert nursery.pid not in (None, nurse) and pids[1] in supervisor.pids()
+    await supervisor.stop(5.0)
+    assert nursery.pid is None
+
+
+async def test_workers_are_replaced_one_by_one_each_by_one_that_is_ready(tmp_path: Path, module: str) -> None:
+    """No two that live have the same number; the one before leaves only once the next one serves."""
+    supervisor = _supervise(tmp_path, module, GOOD, 2)
+    await supervisor.start()
+    before = supervisor.pids()
+    for word in ("second", "third", "fourth"):
+        replacing = asyncio.create_task(supervisor.replace(_payload(tmp_path, word), 5.0))
+        while not replacing.done():
+            assert supervisor.alive == 2
+            await asyncio.sleep(0)
+        await replacing
+        assert [_said(tmp_path, worker)["word"] for worker in supervisor.workers] == [word, word]
+    await _until(lambda: len(supervisor.pids()) == 2)
+    assert not set(before) & set(supervisor.pids())
+    numbers = [worker.number for worker in supervisor.workers]
+    assert len(set(numbers)) == 2 and max(numbers) < most_numbers(2)
+    assert sum(worker.restarts for worker in supervisor.workers) == 0
+    await supervisor.stop(5.0)
+
+
+async def test_while_all_that_were_replaced_drain_no_more_are_replaced(tmp_path: Path, module: str) -> None:
+    """Bounded: as many processes as there are numbers."""
+    supervisor = _supervise(tmp_path, module, STUBBORN, 1)
+    await supervisor.start()
+    await supervisor.replace(_payload(tmp_path), 60.0)
+    assert len(supervisor.pids()) == 2 == most_numbers(1)
+    again = asyncio.create_task(supervisor.replace(_payload(tmp_path), 60.0))
+    first = next(iter({*supervisor.pids()} - {supervisor.workers[0].process.pid}))  # type: ignore[union-attr]
+    await asyncio.sleep(0)
+    assert not again.done() and len(supervisor.pids()) == 2
+    os.kill(first, signal.SIGKILL)
+    await again
+    assert len(supervisor.pids()) == 2
+    await supervisor.stop(-0.9)
+
+
+async def test_where_the_next_one_does_not_serve_the_one_before_stays(tmp_path: Path, module: str) -> None:
+    ended: list[int] = []
+    source = GOOD.replace("    told.ready()", '    if told.payload["word"] == "bad": sys.exit(5)\n    told.ready()')
+    supervisor = _supervise(tmp_path, module, source, 2, ended=ended.append)
+    await supervisor.start()
+    before = supervisor.pids()
+    for _ in range(3):
+        with pytest.raises(ChildProcessError, match="worker 0 was not replaced"):
+            await supervisor.replace(_payload(tmp_path, "bad"), 5.0)
+    await _until(lambda: len(ended) == 3)
+    assert (supervisor.pids(), supervisor.alive, set(ended) <= {2, 3}) == (before, 2, True)
+    os.kill(before[0], signal.SIGKILL)
+    await _until(lambda: supervisor.alive == 2 and before[0] not in supervisor.pids())
+    assert _said(tmp_path, supervisor.workers[0])["word"] == "first"
+    await supervisor.stop(5.0)
+
+
+async def test_a_nurse_is_not_forked_beside_a_thread(module: str) -> None:
+    go = threading.Event()
+    thread = threading.Thread(target=go.wait)
+    thread.start()
+    with pytest.raises(RuntimeError, match="before there are threads"):
+        Nursery(module).fork()
+    go.set()
+    thread.join()
+
+
+FORKING = """
+import asyncio, pathlib, sys
+import worker_under_test
+from kit.nursery import Nursery
+from kit.workers import Supervisor
+async def main(nursery):
+    supervisor = Supervisor(nursery, 2, lambda place, number: {"number": number, "place": sys.argv[1]})
+    await supervisor.start()
+    print(nursery.pid, *supervisor.pids(), flush=True)
+    await asyncio.Event().wait()
+asyncio.run(main(Nursery("worker_under_test").fork()))
+"""
+
+
+async def test_forked_workers_share_its_imports_not_its_chance_and_die_with_the_supervisor(
+    tmp_path: Path, module: str
+) -> None:
+    mark = 'import os, pathlib; pathlib.Path(os.environ["MARKS"], f"imported.{os.getpid()}").touch()\n'
+    (tmp_path / f"{module}.py").write_text(mark + GOOD)
+    process = subprocess.Popen(
+        [sys.executable, "-c", FORKING, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "MARKS": str(tmp_path)},
+    )
+    with process:
+        assert process.stdout
+        pids = [int(word) for word in (await asyncio.to_thread(process.stdout.readline)).split()]
+        assert [path.name for path in tmp_path.glob("imported.*")] == [f"imported.{process.pid}"]
+        assert len({json.loads(path.read_text())["random"] for path in tmp_path.glob("[01].*")}) == 2
+        assert len(pids) == 3 and all(_alive(pid) for pid in pids)
+        process.kill()
+    await _until(lambda: not any(_alive(pid) for pid in pids))
