@@ -39,11 +39,12 @@ def load(
         raise SettingsError(f"{file}: {error}") from None
     prefix = f"HEADRACE_{process.upper()}_"
     overrides = _from_environment(os.environ if environment is None else environment, prefix)
-    merged = _merge(_merge(tree, overrides), _without_none(flags or {}))
+    given = _without_none(flags or {})
+    merged = _merge(_merge(tree, overrides), given)
     try:
         return model.model_validate(merged, strict=False)
     except ValidationError as error:
-        origins = _Origins(file, text, overrides, prefix, flags or {})
+        origins = _Origins(file, text, overrides, prefix, given)
         lines = [_explain(model, each, origins) for each in error.errors()]
         raise SettingsError("\n".join(dict.fromkeys(lines))) from None
 

@@ -46,7 +46,7 @@ from proxy.upstream.client import Client, Manners, Sign
 
 _FLUSH_S = 0.5
 _JUST_COME_S = 0.5
-"""A draining worker closes no idle connection earlier."""
+"""Whoever connected before a drain has this long to say what for: closed at once, it would count as refused."""
 _GAUGES = ("connections", "waiting", "followed_now", "store_memory_bytes", "store_entries", "upstreams_unwell")
 _OPEN_FILES = 8_192
 """Stored files kept open at most, and an eighth of what the system allows: a hit on another is opened off the loop."""
@@ -112,16 +112,7 @@ async def _serve(told: Told, settings: NodeSettings, role: Role) -> None:
         await stop.wait()
         for each in accepting:
             each.close()
-        patience = min(_JUST_COME_S, settings.limits.drain_s)
-        await _just_come(server, patience)
-        await drain(server, settings.limits.drain_s - patience)
-
-
-async def _just_come(server: Server, seconds: float) -> None:
-    """Whoever has just connected is still to say what for: closed now, it would count as refused."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await server.empty.wait()
+        await drain(server, settings.limits.drain_s, _JUST_COME_S)
 
 
 def at_rest(row: Row) -> None:
@@ -215,13 +206,19 @@ def _server(settings: NodeSettings, lane: Lane, pipeline: Pipeline, row: Row, cl
     return Server(pipeline, patience, row, clock)
 
 
-async def drain(server: Server, seconds: float) -> None:
-    """Idle connections close at once, busy ones after their answer, all of them after `seconds`."""
+async def drain(server: Server, seconds: float, just_come_s: float = 0.0) -> None:
+    """Idle connections close after `just_come_s`, busy ones after their answer, all of them after `seconds`."""
+    grace = min(just_come_s, seconds)
+    await _empty(server, grace)
     server.pre_shutdown()
+    await _empty(server, seconds - grace)
+    await server.shutdown(0.1)
+
+
+async def _empty(server: Server, seconds: float) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await server.empty.wait()
-    await server.shutdown(0.1)
 
 
 def _store(settings: NodeSettings, board: Board, row: Row, visited: Marks | None, asked: SecondHit | None) -> Store:

@@ -182,6 +182,18 @@ async def test_a_drain_closes_idle_connections_and_finishes_a_file_under_way(tmp
         await draining
 
 
+async def test_who_has_just_connected_is_answered_during_a_drain(tmp_path: Path) -> None:
+    """Issue 4, part 3: nobody is refused while workers are replaced."""
+    async with warm(tmp_path) as edge, viewer(edge.port) as fresh:
+        await until(lambda: edge.count("connections") == 1)
+        draining = asyncio.create_task(drain(edge.server, 60.0, just_come_s=60.0))
+        await asyncio.sleep(0)
+        await fresh.send(GET % b"/small")
+        assert (await fresh.answer()).body == b"small"
+        fresh.leave()
+        await draining
+
+
 async def test_an_idle_connection_that_only_the_lane_served_is_closed_and_a_busy_one_is_not(tmp_path: Path) -> None:
     """aiohttp's own timer saw no request on either."""
     async with (
