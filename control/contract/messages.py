@@ -39,6 +39,7 @@ class Message(BaseModel):
         validate_by_alias=True,
         serialize_by_alias=True,
         use_attribute_docstrings=True,
+        defer_build=True,  # a node without control never needs one
     )
 
     def encode(self) -> bytes:

@@ -5,11 +5,9 @@ from collections.abc import Mapping
 from configs.schema.node import EdgeSettings
 from control.contract.credential import Credential
 from edge.admit.open import OpenTier
-from edge.admit.token import TokenTier
 from kit.clock import SystemClock
 from kit.workers import begin
 from origin.contract.headers import NODE
-from origin.contract.token import Keys, Verifier
 from proxy.host.worker import Role, run
 from proxy.upstream.client import Sign
 
@@ -21,6 +19,10 @@ def role(settings: EdgeSettings) -> Role:
         return Role(OpenTier(), bases, settings.authority)
     if settings.keys_dir is None:
         raise ValueError('`keys_dir` is needed with `access = "token"`')
+    # An open edge starts without the libraries for tokens.
+    from edge.admit.token import TokenTier
+    from origin.contract.token import Keys, Verifier
+
     tier = TokenTier(Verifier(Keys.load(settings.keys_dir)))
     return Role(tier, bases, settings.authority, _signer(settings) if settings.shields else None)
 
