@@ -5,6 +5,7 @@ that dies, or is replaced, is served by the next one in its place; nobody is ref
 """
 
 import contextlib
+import errno
 import os
 import socket
 from collections.abc import Iterator
@@ -53,9 +54,7 @@ def given(fds: dict[str, int]) -> list[socket.socket]:
 
 
 def _listening(host: str, port: int, places: int, stack: contextlib.ExitStack) -> Listeners:
-    families = _families(host, port)
-    for family, address in families:
-        _only_ours(family, address, port)
+    families = _ours(host, port)
     rows: list[list[socket.socket]] = []
     for _ in range(places):
         row = []
@@ -70,18 +69,31 @@ def _listening(host: str, port: int, places: int, stack: contextlib.ExitStack) -
     return Listeners(rows)
 
 
-def _families(host: str, port: int) -> list[tuple[socket.AddressFamily, str]]:
-    """The addresses of `host`, each once."""
+def _ours(host: str, port: int) -> list[tuple[socket.AddressFamily, str]]:
+    """The addresses of `host` that this machine has, each once; OSError when it has none, or one is taken."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    return list(dict.fromkeys((family, str(address[0])) for family, _, _, _, address in found))
+    named = dict.fromkeys((family, str(address[0])) for family, _, _, _, address in found)
+    have: list[tuple[socket.AddressFamily, str]] = []
+    missing = OSError("no address")
+    for family, address in named:
+        try:
+            _probe(family, address, port)
+        except OSError as error:
+            if error.errno not in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):  # `localhost` without IPv6
+                raise
+            missing = error
+        else:
+            have.append((family, address))
+    if not have:
+        raise missing
+    return have
 
 
-def _only_ours(family: socket.AddressFamily, address: str, port: int) -> None:
+def _probe(family: socket.AddressFamily, address: str, port: int) -> None:
     """SO_REUSEPORT would let us share the port with a stranger of the same user: try without it first."""
-    if port:
-        with _socket(family) as probe:
-            probe.bind((address, port))
-            probe.listen(1)
+    with _socket(family) as probe:
+        probe.bind((address, port))
+        probe.listen(1)
 
 
 def _socket(family: socket.AddressFamily) -> socket.socket:

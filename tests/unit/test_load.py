@@ -50,6 +50,11 @@ def test_a_wrong_setting_names_place_and_right_name(tmp_path: Path, text: str, e
         _edge(tmp_path, text, environment)
 
 
+def test_a_flag_that_was_not_given_is_not_blamed(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"edge\.toml:1: `workers`: "):
+        _edge(tmp_path, 'workers = "no"\n' + GOOD, workers=None)
+
+
 def test_line_of_finds_tables_in_arrays() -> None:
     text = "[[ladder]]\nheight = 1\n\n[[ladder]]\n# here\nheight = 2\n"
     assert line_of(text, ("ladder", 1, "height")) == 6
