@@ -148,6 +148,8 @@ class Supervisor:
                 worker.ready.clear()
                 worker.settled.set()
                 if not self._wanted(worker):
+                    if not worker.leaving and not self._stopping:
+                        log.get("workers").error("new worker ended", number=worker.number, code=code)
                     return
                 worker.restarts += 1
                 log.get("workers").error("worker ended", number=worker.number, code=code, restart_in_s=delay)

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import os
 import re
+import signal
 import socket
 import threading
 import time
@@ -12,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from origin.contract.token import Keys, mint
-from tests.support.installation import Installation, fetch
+from tests.support.installation import Installation, fetch, until
 
 pytestmark = pytest.mark.processes
 
@@ -206,6 +208,24 @@ def test_ingest_refuses_what_is_no_film_with_one_line(running: Installation, tmp
     assert len(words) == 1
     _, _, body = fetch(running.line["origin"] + "/api/v1/titles")
     assert [title["title"] for title in json.loads(body)["titles"]] == ["big_buck_bunny_720p_30s"]
+
+
+def test_edges_and_shield_reload_and_a_player_sees_nothing_of_it(running: Installation) -> None:
+    """Issue 4, part 3: the token edges and the shield, each with its files read again."""
+
+    def settings(node: dict) -> dict:
+        return json.loads(fetch(f"{node['admin']}/health")[2])["settings"]
+
+    ready = running.state / "ready"
+    nodes = [json.loads(path.read_text()) for name in ("edge", "shield") for path in ready.glob(f"{name}*.json")]
+    assert len(nodes) == 4
+    before = [settings(node) for node in nodes]
+    for node in nodes:
+        os.kill(node["pid"], signal.SIGHUP)
+    for node, old in zip(nodes, before, strict=True):
+        until(lambda node=node, old=old: settings(node) != old, 30, "reloaded")
+        assert settings(node)["error"] is None
+    assert running.doctor()["ok"]
 
 
 def test_backup_of_a_running_origin_restores_into_an_empty_one(running: Installation, tmp_path: Path) -> None:
