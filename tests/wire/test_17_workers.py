@@ -370,14 +370,11 @@ async def test_following_leaks_nothing(tmp_path: Path, body: bytes) -> None:
         await gone.wait()
         await call.send(body[50:])
 
-    def sockets() -> int:
-        return sum("socket" in os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd") if _open(fd))
-
     async with upstream(script) as origin, workers(tmp_path, origin.url) as (one, two, _):
         gone.set()
         await asyncio.gather(one.get("/warm"), two.get("/warm"))
         gone.clear()
-        before, followed = sockets(), one.count("fills_total", "followed")
+        before, followed = len(_abstract()), one.count("fills_total", "followed")
         async with viewer(one.port) as early, viewer(two.port) as late:
             for each in (early, late):
                 await each.ask("/a")
@@ -387,7 +384,7 @@ async def test_following_leaks_nothing(tmp_path: Path, body: bytes) -> None:
             await early.read(len(body))
         await one.ended("followed", followed + 1)
         gc.collect()
-        await until(lambda: sockets() <= before, "connections between workers are closed")
+        await until(lambda: len(_abstract()) <= before, "connections between workers are closed")
         assert not [each for each in asyncio.all_tasks() if "neighbours" in each.get_name()]
 
 
@@ -408,11 +405,7 @@ async def test_a_neighbour_that_talks_nonsense_is_let_go(tmp_path: Path) -> None
         assert (await two.get("/a")).body == SMALL
 
 
-def _open(fd: str) -> bool:
-    return os.path.lexists(f"/proc/self/fd/{fd}")
-
-
 def _abstract() -> list[str]:
-    """The abstract addresses that somebody listens on, newest last."""
+    """The sockets of neighbours, by their addresses, newest last: one that listens, one a connection."""
     lines = Path("/proc/net/unix").read_text().splitlines()[1:]
     return [line.split()[-1] for line in reversed(lines) if "@headrace-" in line]
