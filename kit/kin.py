@@ -16,9 +16,9 @@ def die_with_parent(parent: int) -> None:
         raise SystemExit("the supervisor is gone")
 
 
-def adopt_orphans() -> None:
-    """From now on a descendant whose parent died is our child, not init's."""
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+def adopt_orphans(adopt: bool = True) -> None:
+    """From now on a descendant whose parent died is our child, not init's; or, with False, init's again."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, int(adopt))
 
 
 def rename(name: str) -> None:

@@ -60,7 +60,7 @@ class Nursery:
             try:
                 answer = await self._ask(fds)
             except BaseException as error:
-                self.close()
+                self._dismiss()
                 if isinstance(error, TimeoutError):
                     raise OSError("the nurse fell silent") from None
                 raise
@@ -70,7 +70,11 @@ class Nursery:
         return Child(pid)
 
     def close(self) -> None:
-        """End the nurse. Workers live on."""
+        """End the nurse, and take in no more orphans. Workers live on."""
+        self._dismiss()
+        kin.adopt_orphans(False)
+
+    def _dismiss(self) -> None:
         if self._channel:
             self._channel.close()
             self._channel = None
@@ -95,7 +99,7 @@ class Nursery:
         """The way to the nurse; one that is not there, or not any more, is started afresh: by now we have threads."""
         if self._nurse and self._nurse.returncode is not None:
             log.get("workers").error("nurse ended", code=self._nurse.returncode)
-            self.close()
+            self._dismiss()
         if self._channel is None:
             self._start()
         assert self._channel

@@ -1,6 +1,7 @@
 """A supervisor and real worker processes: start, die, restart, drain (kit.workers)."""
 
 import asyncio
+import ctypes
 import json
 import os
 import signal
@@ -31,6 +32,7 @@ def main(parent, fds):
         signal.pause()
 """
 STUBBORN = GOOD.replace("lambda *_: sys.exit(0)", "signal.SIG_IGN")
+_PR_GET_CHILD_SUBREAPER = 37
 DEAD_AT_IMPORT = "raise SystemExit(3)"
 DEAD_AT_ONCE = "def main(parent, fds):\n    raise SystemExit(3)"
 DEAD_BEFORE_READY = (
@@ -214,8 +216,10 @@ async def test_a_nurse_is_not_forked_beside_a_thread(module: str) -> None:
     go = threading.Event()
     thread = threading.Thread(target=go.wait)
     thread.start()
+    nursery = Nursery(module)
     with pytest.raises(RuntimeError, match="before there are threads"):
-        Nursery(module).fork()
+        nursery.fork()
+    nursery.close()
     go.set()
     thread.join()
 
@@ -253,3 +257,19 @@ async def test_forked_workers_share_its_imports_not_its_chance_and_die_with_the_
         assert len(pids) == 3 and all(_alive(pid) for pid in pids)
         process.kill()
     await _until(lambda: not any(_alive(pid) for pid in pids))
+
+
+async def test_a_supervisor_that_has_stopped_adopts_nobody(tmp_path: Path, module: str) -> None:
+    """An orphan of another program would stay a zombie: nobody waits for it."""
+    supervisor = _supervise(tmp_path, module, GOOD, 1)
+    await supervisor.start()
+    assert _adopts()
+    await supervisor.stop(5.0)
+    assert not _adopts()
+
+
+def _adopts() -> bool:
+    """Whether this process is a subreaper."""
+    answer = ctypes.c_int()
+    ctypes.CDLL(None).prctl(_PR_GET_CHILD_SUBREAPER, ctypes.byref(answer), 0, 0, 0)
+    return bool(answer.value)
