@@ -9,11 +9,13 @@ DELTA_MAX = 2**31
 
 
 def parse(value: str | None) -> dict[str, str | None]:
-    """Directives by lower-case name; a repeated one keeps its first value (RFC 9111 4.2.1 allows that or staleness)."""
+    """Directives by lower-case name; a repeated one keeps its first value (RFC 9111 4.2.1 allows that or staleness).
+    White space beside `=`, which the grammar has not, makes the argument malformed: it stays there for `seconds`."""
     directives: dict[str, str | None] = {}
     for member in members(value):
         name, equals, argument = member.partition("=")
-        directives.setdefault(name.strip().lower(), _unquote(argument.strip()) if equals else None)
+        spaced = name != name.rstrip()
+        directives.setdefault(name.rstrip().lower(), (" " * spaced + _unquote(argument)) if equals else None)
     return directives
 
 

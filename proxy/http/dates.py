@@ -1,15 +1,16 @@
-"""HTTP dates (RFC 9110 5.6.7): all three forms read, one written."""
+"""HTTP dates (RFC 9110 5.6.7): all three forms read, one written. Case does not count (RFC 9111 4.2)."""
 
 import calendar
 import re
 from email.utils import formatdate
 
-_MONTHS = {name: number for number, name in enumerate(calendar.month_abbr) if name}
+_MONTHS = {name.lower(): number for number, name in enumerate(calendar.month_abbr) if name}
 _TIME = r"(\d\d):(\d\d):(\d\d)"
 _DAY = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
-_IMF = re.compile(rf"{_DAY}, (\d\d) (\w\w\w) (\d{{4}}) {_TIME} GMT", re.ASCII)
-_RFC850 = re.compile(rf"(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day, (\d\d)-(\w\w\w)-(\d\d) {_TIME} GMT", re.ASCII)
-_ASCTIME = re.compile(rf"{_DAY} (\w\w\w) ([ \d]\d) {_TIME} (\d{{4}})", re.ASCII)
+_LOOSE = re.ASCII | re.IGNORECASE
+_IMF = re.compile(rf"{_DAY}, (\d\d) (\w\w\w) (\d{{4}}) {_TIME} GMT", _LOOSE)
+_RFC850 = re.compile(rf"(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day, (\d\d)-(\w\w\w)-(\d\d) {_TIME} GMT", _LOOSE)
+_ASCTIME = re.compile(rf"{_DAY} (\w\w\w) ([ \d]\d) {_TIME} (\d{{4}})", _LOOSE)
 
 
 def parse(text: str | None) -> float | None:
@@ -39,7 +40,7 @@ def _century(two_digits: int) -> int:
 
 
 def _epoch(year: int, month: str, day: int, hour: int, minute: int, second: int) -> float | None:
-    number = _MONTHS.get(month)
+    number = _MONTHS.get(month.lower())
     if number is None or hour > 23 or minute > 59 or second > 60 or not 1 <= day <= 31:
         return None
     if day > calendar.monthrange(year, number)[1]:

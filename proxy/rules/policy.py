@@ -15,7 +15,7 @@ TARGET = "CDN-Cache-Control"
 """The one targeted field that this cache obeys."""
 
 UNDERSTOOD = frozenset({200, 203, 204, 300, 301, 302, 303, 307, 308, 404, 405, 410, 414, 451, 501})
-"""Status codes whose caching this cache knows (RFC 9111 3: the response status code is final and understood)."""
+"""Status codes whose caching this cache knows (RFC 9111 3, 5.2.2.3)."""
 
 _LONGEST = 8_192
 """A field longer than this is not parsed: no origin means it."""

@@ -9,6 +9,12 @@ from proxy.rules.meta import Meta, storable_fields, vary_of
 from proxy.rules.policy import UNDERSTOOD, Policy, policy
 
 
+_NO_ERROR = frozenset(range(200, 400)) - {226, 304}
+"""Final codes that an answer may be kept with where it says for how long, known to us or not (RFC 9111 3). Not 226: it
+is made for caches that know deltas (RFC 3229 10.4.1). Other errors are not kept whatever they say: what one request
+brings about must not become everybody's answer."""
+
+
 class NotStored(StrEnum):
     """Why an answer is passed on and not kept; the words stand in Cache-Status and metrics."""
 
@@ -45,7 +51,7 @@ def _forbidden(method: str, request: Fields, status: int, response: Fields, know
         return NotStored.METHOD
     if status == 206:
         return NotStored.PARTIAL
-    if status not in UNDERSTOOD:
+    if status not in UNDERSTOOD and (status not in _NO_ERROR or "must-understand" in known):
         return NotStored.STATUS
     if "no-store" in known:
         return NotStored.NO_STORE

@@ -60,8 +60,8 @@ def test_storing_rfc9111_3(response: Fields, verdict: NotStored | None) -> None:
 
 @pytest.mark.parametrize(
     ("status", "verdict"),
-    [(200, None), (204, None), (301, None), (404, None), (410, None), (206, NotStored.PARTIAL)]
-    + [(status, NotStored.STATUS) for status in (201, 304, 401, 403, 429, 500, 502, 503, 504, 999)],
+    [(200, None), (201, None), (204, None), (299, None), (301, None), (404, None), (410, None), (206, NotStored.PARTIAL)]
+    + [(status, NotStored.STATUS) for status in (226, 304, 400, 401, 403, 429, 500, 502, 503, 504, 999)],
 )
 def test_storing_by_status_rfc9111_3(status: int, verdict: NotStored | None) -> None:
     made = storing(
