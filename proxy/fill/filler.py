@@ -384,8 +384,10 @@ class Filler:
         return Arrival(response, sent, self._clock.wall())
 
     async def _freshen(self, flight: Flight, stored: Stored, arrival: Arrival) -> Ending | None:
-        """The ending of a 304; None when it says that what is stored may not be shared: then the answer itself is asked
-        for, and nothing of before is kept."""
+        """The ending of a 304; None when it is not about what is stored, or says that this may not be shared: then the
+        answer itself is asked for, and in the second case nothing of before is kept."""
+        if not stored.meta.identified_by(arrival.response.fields):
+            return None
         merged = stored.meta.freshened(arrival.response.fields, arrival.sent, arrival.received)
         verdict = storable(flight.question, merged.status, merged.fields, arrival)
         if isinstance(verdict, NotStored) and verdict is not NotStored.NO_LIFETIME:

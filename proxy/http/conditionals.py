@@ -31,13 +31,13 @@ def evaluate(request: Fields, validators: Validators) -> Verdict:
     if match is not None:
         if not _listed(match, validators.etag, weak=False):
             return Verdict.FAILED
-    elif _modified_after(validators, single(request, "If-Unmodified-Since")):
+    elif _modified_after(validators.last_modified, single(request, "If-Unmodified-Since")):
         return Verdict.FAILED
     none_match = combined(request, "If-None-Match")
     if none_match is not None:
         return Verdict.NOT_MODIFIED if _listed(none_match, validators.etag, weak=True) else Verdict.SEND
-    since = single(request, "If-Modified-Since")
-    if _modified_after(validators, since) is False:
+    changed = validators.last_modified or validators.date  # RFC 9111 4.3.2: a cache takes Date where it has no other
+    if _modified_after(changed, single(request, "If-Modified-Since")) is False:
         return Verdict.NOT_MODIFIED
     return Verdict.SEND
 
@@ -69,12 +69,10 @@ def _listed(value: str, etag: str | None, *, weak: bool) -> bool:
     return any(compare(member, etag) for member in members(value))
 
 
-def _modified_after(validators: Validators, since: str | None) -> bool | None:
+def _modified_after(changed: str | None, since: str | None) -> bool | None:
     """Whether the object changed after `since`; None where either date is missing or no date."""
-    then, changed = dates.parse(since), dates.parse(validators.last_modified)
-    if then is None or changed is None:
-        return None
-    return changed > then
+    then, last = dates.parse(since), dates.parse(changed)
+    return None if then is None or last is None else last > then
 
 
 def _date_is_strong(validators: Validators) -> bool:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from proxy.http import dates
-from proxy.http.conditionals import Validators
+from proxy.http.conditionals import Validators, weak_match
 from proxy.http.fields import Fields, single, values, without
 from proxy.rules.selecting import names_of, selected
 
@@ -26,10 +26,21 @@ class Meta:
         changed = single(self.fields, "Last-Modified")
         return Validators(single(self.fields, "ETag"), changed, single(self.fields, "Date") or "")
 
+    def identified_by(self, fields: Fields) -> bool:
+        """Whether a 304 with these fields is about this answer (RFC 9111 4.3.4): no 304 with another's tag may update
+        it. Weakness does not count, and a 304 without validator is taken to answer what we asked: origins send both."""
+        tag, changed, ours = single(fields, "ETag"), single(fields, "Last-Modified"), self.validators
+        if tag is not None and ours.etag is not None:
+            return weak_match(tag, ours.etag)
+        if changed is not None and ours.last_modified is not None:
+            return changed == ours.last_modified
+        return tag is None
+
     def freshened(self, fields: Fields, request_time: float, response_time: float) -> "Meta":
         """After a 304: its fields replace ours of the same name (RFC 9111 3.2, 4.3.4). `vary` stays: whether the answer
         may still be kept, and under which selecting fields, is for rules.storing to say anew."""
-        fresh = without(storable_fields(fields, response_time), _UNTOUCHED)
+        tag = ("ETag",) if self.validators.etag is not None else ()  # ours is that of the stored bytes, weak or strong
+        fresh = without(storable_fields(fields, response_time), (*_UNTOUCHED, *tag))
         kept = without(self.fields, {"Age", *(name for name, _ in fresh)})
         return replace(self, fields=kept + fresh, request_time=request_time, response_time=response_time)
 

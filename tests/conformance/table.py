@@ -2,12 +2,15 @@
 
 from collections import Counter
 
-from tests.conformance import rows_freshness, rows_storing
+from tests.conformance import rows_freshness, rows_partial, rows_storing, rows_validation, rows_variants
 from tests.conformance.case import Case, Kind
 
 ROWS: tuple[Case, ...] = (
     *rows_freshness.ROWS,
     *rows_storing.ROWS,
+    *rows_validation.ROWS,
+    *rows_variants.ROWS,
+    *rows_partial.ROWS,
 )
 
 NOT_PLAYED: dict[str, tuple[Kind, str]] = {
