@@ -16,6 +16,7 @@ ABSENT = "\0"
 
 _ALIASES = {"x-gzip": "gzip", "x-compress": "compress"}
 _LISTS = frozenset({"accept", "accept-charset", "accept-language"})
+_WITHOUT_CASE = frozenset({"accept-charset", "accept-language"})
 
 
 def names_of(response: Fields) -> Names | None:
@@ -34,9 +35,11 @@ def _form(name: str, found: list[str]) -> str:
         return ABSENT
     if name == "accept-encoding":
         return _codings(", ".join(found))
+    combined = ", ".join(found)  # RFC 9110 5.3: as good as the lines of which it is made
     if name in _LISTS:
-        return ",".join(" ".join(member.split()) for member in members(", ".join(found)))
-    return ",".join(" ".join(value.split()) for value in found)
+        form = ",".join(" ".join(member.split()) for member in members(combined))
+        return form.lower() if name in _WITHOUT_CASE else form
+    return " ".join(combined.split())
 
 
 @lru_cache(4096)
