@@ -50,7 +50,8 @@ METRICS = (
     Family("headrace_follow_timeouts_total", "Followers that waited too long for a head and asked by themselves"),
     Family("headrace_upstream_requests_total", "Requests sent upstream by fills"),
 )
-_SERVER_ERRORS = range(500, 600)
+_FAILURES = frozenset({500, 502, 503, 504})
+"""What counts as upstream failing (RFC 5861 4); other 5xx are its answer."""
 _REMEMBERED = 10_000
 _FLIGHTS = 3
 """So many flights a request joins or begins, when each turns out to be for other selecting fields."""
@@ -312,7 +313,7 @@ class Filler:
                 return ending
             arrival = await self._ask(flight.question, ())
         response = arrival.response
-        if response.status in _SERVER_ERRORS and why is not None:
+        if response.status in _FAILURES and why is not None:
             self._failing[flight.question.key] = True
             if stored is not None and why.if_error:
                 response.close()

@@ -76,6 +76,9 @@ class Step:
     sends: Lines = ()
     """What the origin's request has."""
     omits: Lines = ()
+    """What it has not."""
+    asked_by: str = ""
+    """The method of the origin's request, where it matters."""
     interim: tuple[int, ...] = ()
     """Interim answers that the viewer gets."""
     then: float = 0.0

@@ -113,6 +113,8 @@ class _Run:
         for line in self.step.hides:
             self._absent("the answer", answer.fields, line)
         sent = tuple(calls[0].fields) if calls else ()
+        if calls and self.step.asked_by not in ("", calls[0].method):
+            self._fault(f"the origin got {calls[0].method}, not {self.step.asked_by}")
         for line in self.step.sends:
             self._present("the request", sent, line)
         for line in self.step.omits:

@@ -2,7 +2,17 @@
 
 from collections import Counter
 
-from tests.conformance import rows_freshness, rows_partial, rows_storing, rows_validation, rows_variants
+from tests.conformance import (
+    rows_freshness,
+    rows_invalidation,
+    rows_partial,
+    rows_requests,
+    rows_stale,
+    rows_storing,
+    rows_targeted,
+    rows_validation,
+    rows_variants,
+)
 from tests.conformance.case import Case, Kind
 
 ROWS: tuple[Case, ...] = (
@@ -11,6 +21,10 @@ ROWS: tuple[Case, ...] = (
     *rows_validation.ROWS,
     *rows_variants.ROWS,
     *rows_partial.ROWS,
+    *rows_invalidation.ROWS,
+    *rows_stale.ROWS,
+    *rows_targeted.ROWS,
+    *rows_requests.ROWS,
 )
 
 NOT_PLAYED: dict[str, tuple[Kind, str]] = {
