@@ -8,7 +8,6 @@ from proxy.rules.freshness import freshness
 from proxy.rules.meta import Meta, storable_fields, vary_of
 from proxy.rules.policy import UNDERSTOOD, Policy, policy
 
-
 _NO_ERROR = frozenset(range(200, 400)) - {226, 304}
 """Final codes that an answer may be kept with where it says for how long, known to us or not (RFC 9111 3). Not 226: it
 is made for caches that know deltas (RFC 3229 10.4.1). Other errors are not kept whatever they say: what one request

@@ -61,7 +61,8 @@ class _Run:
         said = self.step.says
         self.clock.advance(said.delay)
         if said.dies:
-            return call.end()
+            call.end()
+            return
         for status, lines in said.interim:
             await call.send(self._head(status, lines, None))
         body = self._body(said)
@@ -76,7 +77,10 @@ class _Run:
         async with _viewer(edge.port) as viewer:
             await viewer.send(self._request())
             answer = await viewer.answer(self.step.method)
-        await until(lambda: not any(each.get_name().startswith(("fills:", "runs:")) for each in asyncio.all_tasks()), "fills end")
+        await until(
+            lambda: not any(each.get_name().startswith(("fills:", "runs:")) for each in asyncio.all_tasks()),
+            "fills end",
+        )
         calls = origin.calls[before:]
         self._judge(answer, calls)
         self._judge_fields(answer, calls)
@@ -90,21 +94,23 @@ class _Run:
         step = self.step
         came = _came(answer, calls)
         if came is not step.came:
-            return self._fault(f"{came}, not {step.came}")
+            self._fault(f"{came}, not {step.came}")
+            return
         status = step.status or (step.says.status if step.came in (Came.FETCHED, Came.REFETCHED) else 200)
         if answer.status != status:
             self._fault(f"status {answer.status}, not {status}")
-        elif step.method == "GET" and answer.status == 200 or step.text is not None:
+        elif (step.method == "GET" and answer.status == 200) or step.text is not None:
             wanted = self._text()
             if answer.body != wanted:
                 self._fault(f"body {answer.body!r}, not {wanted!r}")
-        return None
 
     def _text(self) -> bytes:
         step = self.step
         if step.text is not None:
             return step.text
-        fetches = step.came in (Came.FETCHED, Came.REFETCHED) or (step.came is Came.VALIDATED and step.says.status != 304)
+        fetches = step.came in (Came.FETCHED, Came.REFETCHED) or (
+            step.came is Came.VALIDATED and step.says.status != 304
+        )
         return self._body(step.says) if fetches else self.bodies.get(step.target, b"")
 
     def _judge_fields(self, answer: Answer, calls: list[Call]) -> None:

@@ -1,6 +1,7 @@
 """Validators: what a viewer's conditions get, what we ask the origin with, what a 304 changes (RFC 9111 4.3)."""
 
-from tests.conformance.case import Case, Kind, Public, check, differs, optimal, required, row
+from tests.conformance.case import Case, Kind, Lines, Public, check, differs, optimal, required, row
+from tests.conformance.reasons import COOKIES
 from tests.conformance.steps import (
     WHILE_S,
     ages,
@@ -22,23 +23,66 @@ _UNQUOTED = "What is no entity-tag (RFC 9110 8.8.3) is compared and passed on as
 
 
 def _matched(name: str, public: Public | None, tag: str, asked: str, section: str = "9111 4.3.2") -> Case:
-    return row(name, section, fresh(f"ETag: {tag}"), hit(f"If-None-Match: {asked}", status=304, text=_EMPTY, shows=(f"ETag: {tag}",)), public=public)
+    return row(
+        name,
+        section,
+        fresh(f"ETag: {tag}"),
+        hit(f"If-None-Match: {asked}", status=304, text=_EMPTY, shows=(f"ETag: {tag}",)),
+        public=public,
+    )
 
 
 def _unmatched(name: str, public: Public | None, tag: str, asked: str) -> Case:
-    return row(name, "9111 4.3.2", fresh(f"ETag: {tag}"), hit(f"If-None-Match: {asked}", status=304), public=public,
-               differs=differs(_UNQUOTED, "2: status 200, not 304"))  # fmt: skip
+    return row(
+        name,
+        "9111 4.3.2",
+        fresh(f"ETag: {tag}"),
+        hit(f"If-None-Match: {asked}", status=304),
+        public=public,
+        differs=differs(_UNQUOTED, "2: status 200, not 304"),
+    )
 
 
 NONE_MATCH = (
-    row("If-None-Match, strong", "9111 4.3.2", fresh(_TAG), hit('If-None-Match: "abcdef"', status=304), public=optimal("conditional-etag-strong-respond")),
-    row("a 304 has ETag and Date", "9110 15.4.5", fresh(_TAG, "Vary: A", "Content-Location: /x", "Content-Type: text/plain"),
-        hit('If-None-Match: "abcdef"', status=304, text=_EMPTY, shows=(_TAG, "Date: {-3}", "Vary: A", "Content-Location: /x", "Cache-Control: max-age=100000", "Age: 3"), hides=("Content-Type", "Content-Length")),
-        public=required("conditional-304-etag")),
-    row("If-None-Match before If-Modified-Since", "9110 13.2.2", fresh("Last-Modified: {-5000}", _TAG), hit('If-None-Match: "abcdef"', "If-Modified-Since: {-5001}", status=304), public=required("conditional-etag-precedence")),
-    row("If-None-Match that fails before If-Modified-Since", "9110 13.2.2", fresh("Last-Modified: {-5000}", _TAG), hit('If-None-Match: "x"', "If-Modified-Since: {0}", status=200)),
-    _matched("obs-text in a tag", check("conditional-etag-strong-respond-obs-text"), '"abcdef\u00fc"', '"abcdef\u00fc"'),
-    _unmatched("a tag without quotes asked for", check("conditional-etag-quoted-respond-unquoted"), '"abcdef"', "abcdef"),
+    row(
+        "If-None-Match, strong",
+        "9111 4.3.2",
+        fresh(_TAG),
+        hit('If-None-Match: "abcdef"', status=304),
+        public=optimal("conditional-etag-strong-respond"),
+    ),
+    row(
+        "a 304 has ETag and Date",
+        "9110 15.4.5",
+        fresh(_TAG, "Vary: A", "Content-Location: /x", "Content-Type: text/plain"),
+        hit(
+            'If-None-Match: "abcdef"',
+            status=304,
+            text=_EMPTY,
+            shows=(_TAG, "Date: {-3}", "Vary: A", "Content-Location: /x", "Cache-Control: max-age=100000", "Age: 3"),
+            hides=("Content-Type", "Content-Length"),
+        ),
+        public=required("conditional-304-etag"),
+    ),
+    row(
+        "If-None-Match before If-Modified-Since",
+        "9110 13.2.2",
+        fresh("Last-Modified: {-5000}", _TAG),
+        hit('If-None-Match: "abcdef"', "If-Modified-Since: {-5001}", status=304),
+        public=required("conditional-etag-precedence"),
+    ),
+    row(
+        "If-None-Match that fails before If-Modified-Since",
+        "9110 13.2.2",
+        fresh("Last-Modified: {-5000}", _TAG),
+        hit('If-None-Match: "x"', "If-Modified-Since: {0}", status=200),
+    ),
+    _matched(
+        "obs-text in a tag", check("conditional-etag-strong-respond-obs-text"), '"abcdef\u00fc"', '"abcdef\u00fc"'
+    ),
+    _unmatched(
+        "a tag without quotes asked for", check("conditional-etag-quoted-respond-unquoted"), '"abcdef"', "abcdef"
+    ),
     _matched("no tag has quotes", check("conditional-etag-unquoted-respond-unquoted"), "abcdef", "abcdef"),
     _unmatched("a tag with quotes asked for", check("conditional-etag-unquoted-respond-quoted"), "abcdef", '"abcdef"'),
     _matched("If-None-Match, weak", optimal("conditional-etag-weak-respond"), 'W/"abcdef"', 'W/"abcdef"'),
@@ -47,106 +91,366 @@ NONE_MATCH = (
     _matched("w/ instead of W/", check("conditional-etag-weak-respond-lowercase"), 'w/"abcdef"', 'w/"abcdef"'),
     _matched("W\\ instead of W/", check("conditional-etag-weak-respond-backslash"), 'W\\"abcdef"', 'W\\"abcdef"'),
     _matched("W instead of W/", check("conditional-etag-weak-respond-omit-slash"), 'W"abcdef"', 'W"abcdef"'),
-    _matched("the first of several", optimal("conditional-etag-strong-respond-multiple-first"), '"abcdef"', '"abcdef", "1234", "5678"'),
-    _matched("the second of several", optimal("conditional-etag-strong-respond-multiple-second"), '"abcdef"', '"1234", "abcdef", "5678"'),
-    _matched("the last of several", optimal("conditional-etag-strong-respond-multiple-last"), '"abcdef"', '"1234", "5678", "abcdef"'),
+    _matched(
+        "the first of several",
+        optimal("conditional-etag-strong-respond-multiple-first"),
+        '"abcdef"',
+        '"abcdef", "1234", "5678"',
+    ),
+    _matched(
+        "the second of several",
+        optimal("conditional-etag-strong-respond-multiple-second"),
+        '"abcdef"',
+        '"1234", "abcdef", "5678"',
+    ),
+    _matched(
+        "the last of several",
+        optimal("conditional-etag-strong-respond-multiple-last"),
+        '"abcdef"',
+        '"1234", "5678", "abcdef"',
+    ),
     _matched("a comma in a tag", None, '"a,b"', '"x", "a,b"'),
     _matched("any", None, '"abcdef"', "*", "9110 13.1.2"),
     row("two lines of tags", "9110 5.3", fresh(_TAG), hit('If-None-Match: "x"', 'If-None-Match: "abcdef"', status=304)),
     row("another tag", "9110 13.1.2", fresh(_TAG), hit('If-None-Match: "x"', status=200)),
     row("conditions are for 200", "9110 13.2.1", fresh(_TAG, status=404), hit('If-None-Match: "abcdef"', status=404)),
-    row("HEAD is conditional too", "9110 13.1.2", fresh(_TAG), with_method("HEAD", hit('If-None-Match: "abcdef"', status=304))),
+    row(
+        "HEAD is conditional too",
+        "9110 13.1.2",
+        fresh(_TAG),
+        with_method("HEAD", hit('If-None-Match: "abcdef"', status=304)),
+    ),
     row("If-None-Match: the first answer", "9110 13.1.2", asking(fresh(_TAG, status=200), 'If-None-Match: "x"'), hit()),
-    row("If-Match", "9110 13.1.1", fresh(_TAG), hit('If-Match: "x"', status=412, text=_EMPTY), hit('If-Match: "abcdef"', status=200), hit("If-Match: *", status=200)),
+    row(
+        "If-Match",
+        "9110 13.1.1",
+        fresh(_TAG),
+        hit('If-Match: "x"', status=412, text=_EMPTY),
+        hit('If-Match: "abcdef"', status=200),
+        hit("If-Match: *", status=200),
+    ),
     row("If-Match is strong", "9110 13.1.1", fresh('ETag: W/"a"'), hit('If-Match: W/"a"', status=412)),
-    row("If-Unmodified-Since", "9110 13.1.4", fresh("Last-Modified: {-100}"), hit("If-Unmodified-Since: {-200}", status=412), hit("If-Unmodified-Since: {0}", status=200)),
-)  # fmt: skip
+    row(
+        "If-Unmodified-Since",
+        "9110 13.1.4",
+        fresh("Last-Modified: {-100}"),
+        hit("If-Unmodified-Since: {-200}", status=412),
+        hit("If-Unmodified-Since: {0}", status=200),
+    ),
+)
 
 _NEWER = "What is stored is newer than the date asked for (RFC 9110 13.1.3), so it is sent."
 
 SINCE = (
-    row("the date of the change", "9111 4.3.2", fresh("Last-Modified: {-3000}"), hit("If-Modified-Since: {-3003}", status=304), public=optimal("conditional-lm-fresh")),
-    row("a later date", "9111 4.3.2", fresh("Last-Modified: {-3000}"), hit("If-Modified-Since: {-2003}", status=304), public=optimal("conditional-lm-fresh-earlier")),
-    row("stale, validated", "9111 4.3.2", ages("Last-Modified: {-3000}"), validated("If-Modified-Since: {-3003}", status=304), public=optimal("conditional-lm-stale")),
-    row("no Last-Modified, an older date", "9111 4.3.2", fresh(), hit("If-Modified-Since: {-3003}", status=304), public=optimal("conditional-lm-fresh-no-lm"), differs=differs(_NEWER, "2: status 200, not 304")),
-    row("a date of RFC 850", "9110 5.6.7", fresh("Last-Modified: Sunday, 06-Nov-94 08:49:37 GMT"), hit("If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT", status=304), hit("If-Modified-Since: Sunday, 06-Nov-94 08:49:37 GMT", status=304), public=optimal("conditional-lm-fresh-rfc850")),
-    row("no Last-Modified: Date stands for it", "9111 4.3.2", fresh(), hit("If-Modified-Since: {-3}", status=304), hit("If-Modified-Since: {-4}", status=200)),
-    row("neither Last-Modified nor Date: the arrival stands for it", "9111 4.3.2", told("Cache-Control: max-age=60", then=WHILE_S), hit("If-Modified-Since: {-3}", status=304)),
-    row("an earlier date", "9110 13.1.3", fresh("Last-Modified: {-3000}"), hit("If-Modified-Since: {-4000}", status=200)),
-    row("no date", "9110 13.1.3", fresh("Last-Modified: {-3000}"), hit("If-Modified-Since: yesterday", status=200), hit("If-Modified-Since: 0", status=200)),
-    row("two dates", "9110 13.1.3", fresh("Last-Modified: {-3000}"), hit("If-Modified-Since: {0}", "If-Modified-Since: {-1}", status=200)),
+    row(
+        "the date of the change",
+        "9111 4.3.2",
+        fresh("Last-Modified: {-3000}"),
+        hit("If-Modified-Since: {-3003}", status=304),
+        public=optimal("conditional-lm-fresh"),
+    ),
+    row(
+        "a later date",
+        "9111 4.3.2",
+        fresh("Last-Modified: {-3000}"),
+        hit("If-Modified-Since: {-2003}", status=304),
+        public=optimal("conditional-lm-fresh-earlier"),
+    ),
+    row(
+        "stale, validated",
+        "9111 4.3.2",
+        ages("Last-Modified: {-3000}"),
+        validated("If-Modified-Since: {-3003}", status=304),
+        public=optimal("conditional-lm-stale"),
+    ),
+    row(
+        "no Last-Modified, an older date",
+        "9111 4.3.2",
+        fresh(),
+        hit("If-Modified-Since: {-3003}", status=304),
+        public=optimal("conditional-lm-fresh-no-lm"),
+        differs=differs(_NEWER, "2: status 200, not 304"),
+    ),
+    row(
+        "a date of RFC 850",
+        "9110 5.6.7",
+        fresh("Last-Modified: Sunday, 06-Nov-94 08:49:37 GMT"),
+        hit("If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT", status=304),
+        hit("If-Modified-Since: Sunday, 06-Nov-94 08:49:37 GMT", status=304),
+        public=optimal("conditional-lm-fresh-rfc850"),
+    ),
+    row(
+        "no Last-Modified: Date stands for it",
+        "9111 4.3.2",
+        fresh(),
+        hit("If-Modified-Since: {-3}", status=304),
+        hit("If-Modified-Since: {-4}", status=200),
+    ),
+    row(
+        "neither Last-Modified nor Date: the arrival stands for it",
+        "9111 4.3.2",
+        told("Cache-Control: max-age=60", then=WHILE_S),
+        hit("If-Modified-Since: {-3}", status=304),
+    ),
+    row(
+        "an earlier date", "9110 13.1.3", fresh("Last-Modified: {-3000}"), hit("If-Modified-Since: {-4000}", status=200)
+    ),
+    row(
+        "no date",
+        "9110 13.1.3",
+        fresh("Last-Modified: {-3000}"),
+        hit("If-Modified-Since: yesterday", status=200),
+        hit("If-Modified-Since: 0", status=200),
+    ),
+    row(
+        "two dates",
+        "9110 13.1.3",
+        fresh("Last-Modified: {-3000}"),
+        hit("If-Modified-Since: {0}", "If-Modified-Since: {-1}", status=200),
+    ),
     row("a date ahead", "9110 13.1.3", fresh("Last-Modified: {-3000}"), hit("If-Modified-Since: {3000}", status=304)),
-    row("a 304 of Last-Modified alone keeps it", "9110 15.4.5", fresh("Last-Modified: {-3000}"), hit("If-Modified-Since: {0}", status=304, shows=("Last-Modified: {-3003}",))),
-)  # fmt: skip
+    row(
+        "a 304 of Last-Modified alone keeps it",
+        "9110 15.4.5",
+        fresh("Last-Modified: {-3000}"),
+        hit("If-Modified-Since: {0}", status=304, shows=("Last-Modified: {-3003}",)),
+    ),
+)
 
 _FORWARDED = "A fill asks for the whole, for all who wait; conditions are answered here."
 _OTHER_TAG = "A variant is asked for without the tags of others (RFC 9111 4.1 allows either)."
 
 ASKED = (
-    row("selecting fields stand in what we ask", "9111 4.3.1", asking(told("Expires: {1}", _TAG, "Date: {0}", "Vary: Abc", then=WHILE_S), "Abc: 123"), validated("Abc: 123", sends=("Abc: 123", 'If-None-Match: "abcdef"')), public=required("conditional-etag-vary-headers")),
-    row("the tag of another variant", "9111 4.1", asking(told("Expires: {10000}", _TAG, "Date: {0}", "Vary: Abc", then=WHILE_S), "Abc: 123"), validated("Abc: 456", text=b"body 1", sends=('If-None-Match: "abcdef"',)), public=check("conditional-etag-vary-headers-mismatch"),
-        differs=differs(_OTHER_TAG, "2: fetched, not validated", "2: the request has If-None-Match [], not \"abcdef\"")),
-    row("a strong tag", "9111 4.3.1", ages(_TAG), validated(sends=('If-None-Match: "abcdef"',)), public=optimal("conditional-etag-strong-generate")),
-    row("a weak tag", "9111 4.3.1", ages('ETag: W/"abcdef"'), validated(sends=('If-None-Match: W/"abcdef"',)), public=optimal("conditional-etag-weak-generate-weak")),
-    row("a tag without quotes", "9111 4.3.1", ages("ETag: abcdef"), validated(sends=('If-None-Match: "abcdef"',)), public=check("conditional-etag-strong-generate-unquoted"),
-        differs=differs(_UNQUOTED, '2: the request has If-None-Match [\'abcdef\'], not "abcdef"')),
-    row("both validators", "9111 4.3.1", ages(_TAG, "Last-Modified: {-100}"), validated(sends=('If-None-Match: "abcdef"', "If-Modified-Since: {-103}"))),
+    row(
+        "selecting fields stand in what we ask",
+        "9111 4.3.1",
+        asking(told("Expires: {1}", _TAG, "Date: {0}", "Vary: Abc", then=WHILE_S), "Abc: 123"),
+        validated("Abc: 123", sends=("Abc: 123", 'If-None-Match: "abcdef"')),
+        public=required("conditional-etag-vary-headers"),
+    ),
+    row(
+        "the tag of another variant",
+        "9111 4.1",
+        asking(told("Expires: {10000}", _TAG, "Date: {0}", "Vary: Abc", then=WHILE_S), "Abc: 123"),
+        validated("Abc: 456", text=b"body 1", sends=('If-None-Match: "abcdef"',)),
+        public=check("conditional-etag-vary-headers-mismatch"),
+        differs=differs(_OTHER_TAG, "2: fetched, not validated", '2: the request has If-None-Match [], not "abcdef"'),
+    ),
+    row(
+        "a strong tag",
+        "9111 4.3.1",
+        ages(_TAG),
+        validated(sends=('If-None-Match: "abcdef"',)),
+        public=optimal("conditional-etag-strong-generate"),
+    ),
+    row(
+        "a weak tag",
+        "9111 4.3.1",
+        ages('ETag: W/"abcdef"'),
+        validated(sends=('If-None-Match: W/"abcdef"',)),
+        public=optimal("conditional-etag-weak-generate-weak"),
+    ),
+    row(
+        "a tag without quotes",
+        "9111 4.3.1",
+        ages("ETag: abcdef"),
+        validated(sends=('If-None-Match: "abcdef"',)),
+        public=check("conditional-etag-strong-generate-unquoted"),
+        differs=differs(_UNQUOTED, "2: the request has If-None-Match ['abcdef'], not \"abcdef\""),
+    ),
+    row(
+        "both validators",
+        "9111 4.3.1",
+        ages(_TAG, "Last-Modified: {-100}"),
+        validated(sends=('If-None-Match: "abcdef"', "If-Modified-Since: {-103}")),
+    ),
     row("no validator", "9111 4.3.1", ages(), fetched(omits=("If-None-Match", "If-Modified-Since"))),
-    row("If-None-Match of a viewer", "9111 4.3.2", asking(told(sends=('If-None-Match: "abcdef"',)), 'If-None-Match: "abcdef"'), public=check("conditional-etag-forward"),
-        differs=differs(_FORWARDED, '1: the request has If-None-Match [], not "abcdef"')),
-    row("If-None-Match of a viewer without quotes", "9111 4.3.2", asking(told(sends=('If-None-Match: "abcdef"',)), "If-None-Match: abcdef"), public=check("conditional-etag-forward-unquoted"),
-        differs=differs(_FORWARDED, '1: the request has If-None-Match [], not "abcdef"')),
-    row("a viewer's conditions are not ours", "9111 4.3.1", ages(_TAG), validated('If-None-Match: "x"', sends=('If-None-Match: "abcdef"',), status=200)),
-    row("conditions of what is never kept go on", "9110 13.2.1", told("Cache-Control: no-store"), validated('If-None-Match: "x"', sends=('If-None-Match: "x"',), status=304, text=_EMPTY)),
-    row("another answer replaces", "9111 4.3.3", ages(_TAG), validated(says=says("Cache-Control: max-age=60", 'ETag: "new"')), hit()),
-    row("an error of the origin is passed on", "9111 4.3.3", ages(_TAG), validated(says=says(status=503), status=503, text=b"body 2")),
-)  # fmt: skip
+    row(
+        "If-None-Match of a viewer",
+        "9111 4.3.2",
+        asking(told(sends=('If-None-Match: "abcdef"',)), 'If-None-Match: "abcdef"'),
+        public=check("conditional-etag-forward"),
+        differs=differs(_FORWARDED, '1: the request has If-None-Match [], not "abcdef"'),
+    ),
+    row(
+        "If-None-Match of a viewer without quotes",
+        "9111 4.3.2",
+        asking(told(sends=('If-None-Match: "abcdef"',)), "If-None-Match: abcdef"),
+        public=check("conditional-etag-forward-unquoted"),
+        differs=differs(_FORWARDED, '1: the request has If-None-Match [], not "abcdef"'),
+    ),
+    row(
+        "a viewer's conditions are not ours",
+        "9111 4.3.1",
+        ages(_TAG),
+        validated('If-None-Match: "x"', sends=('If-None-Match: "abcdef"',), status=200),
+    ),
+    row(
+        "conditions of what is never kept go on",
+        "9110 13.2.1",
+        told("Cache-Control: no-store"),
+        validated('If-None-Match: "x"', sends=('If-None-Match: "x"',), status=304, text=_EMPTY),
+    ),
+    row(
+        "another answer replaces",
+        "9111 4.3.3",
+        ages(_TAG),
+        validated(says=says("Cache-Control: max-age=60", 'ETag: "new"')),
+        hit(),
+    ),
+    row(
+        "an error of the origin is passed on",
+        "9111 4.3.3",
+        ages(_TAG),
+        validated(says=says(status=503), status=503, text=b"body 2"),
+    ),
+)
 
 _UPDATED = (
-    ("Test-Header", "a", "b", Kind.REQUIRED), ("X-Test-Header", "a", "b", Kind.REQUIRED), ("Content-Foo", "a", "b", Kind.REQUIRED), ("X-Content-Foo", "a", "b", Kind.REQUIRED),
-    ("Cache-Control", "max-age=1", "max-age=3600", Kind.REQUIRED), ("Content-Location", "/foo", "/bar", Kind.CHECK),
+    ("Test-Header", "a", "b", Kind.REQUIRED),
+    ("X-Test-Header", "a", "b", Kind.REQUIRED),
+    ("Content-Foo", "a", "b", Kind.REQUIRED),
+    ("X-Content-Foo", "a", "b", Kind.REQUIRED),
+    ("Cache-Control", "max-age=1", "max-age=3600", Kind.REQUIRED),
+    ("Content-Location", "/foo", "/bar", Kind.CHECK),
     ("Content-MD5", "rL0Y20zC+Fzt72VPzMSk2A==", "N7UdGUp1E+RbVvZSTy1R8g==", Kind.CHECK),
     ("Content-Security-Policy", "default-src 'self'", "default-src 'self' cdn.example.com", Kind.CHECK),
-    ("Clear-Site-Data", "cache", "cookies", Kind.CHECK), ("Expires", "Fri, 01 Jan 2038 01:01:01 GMT", "Mon, 11 Jan 2038 11:11:11 GMT", Kind.CHECK),
-    ("Public-Key-Pins", "a", "b", Kind.CHECK), ("Set-Cookie2", "a=b", "a=c", Kind.CHECK), ("X-Frame-Options", "deny", "sameorigin", Kind.CHECK),
+    ("Clear-Site-Data", "cache", "cookies", Kind.CHECK),
+    ("Expires", "Fri, 01 Jan 2038 01:01:01 GMT", "Mon, 11 Jan 2038 11:11:11 GMT", Kind.CHECK),
+    ("Public-Key-Pins", "a", "b", Kind.CHECK),
+    ("Set-Cookie2", "a=b", "a=c", Kind.CHECK),
+    ("X-Frame-Options", "deny", "sameorigin", Kind.CHECK),
     ("X-XSS-Protection", "1", "1; mode=block", Kind.CHECK),
-)  # fmt: skip
-_DESCRIBES = (("Content-Encoding", "a", "b"), ("Content-Range", "a", "b"), ("Content-Type", "text/plain", "text/plain;charset=utf-8"))
+)
+_DESCRIBES = (
+    ("Content-Encoding", "a", "b"),
+    ("Content-Range", "a", "b"),
+    ("Content-Type", "text/plain", "text/plain;charset=utf-8"),
+)
 _KEPT = "A 304 does not change what describes the stored bytes (RFC 9111 3.2 allows the exception)."
 _ANOTHER = "A 304 with the strong tag of another answer says nothing of ours (RFC 9111 4.3.4): it is asked for anew."
-_COOKIES = "An answer with Set-Cookie is never kept: one viewer's session must not reach another."
 
 
 def _merged(name: str, before: str, after: str, kind: Kind) -> Case:
-    said = lambda value: ("Date: {0}", f"{name}: {value}", *(() if name == "Cache-Control" else ("Cache-Control: max-age=2",)), 'ETag: "v"')  # noqa: E731
-    return row(f"{name} of a 304", "9111 4.3.4", told(*said(before), then=WHILE_S),
-               validated(says=not_modified(*said(after)), shows=(f"{name}: {after}",)), hit(shows=(f"{name}: {after}",)),
-               public=Public(f"304-etag-update-response-{name}", kind))  # fmt: skip
+    def said(value: str) -> Lines:
+        lifetime = () if name == "Cache-Control" else ("Cache-Control: max-age=2",)
+        return ("Date: {0}", f"{name}: {value}", *lifetime, 'ETag: "v"')
+
+    return row(
+        f"{name} of a 304",
+        "9111 4.3.4",
+        told(*said(before), then=WHILE_S),
+        validated(says=not_modified(*said(after)), shows=(f"{name}: {after}",)),
+        hit(shows=(f"{name}: {after}",)),
+        public=Public(f"304-etag-update-response-{name}", kind),
+    )
 
 
 UPDATED = (
-    row("what a 304 leaves out stays", "9111 4.3.4", told("Cache-Control: max-age=2", "Last-Modified: Wed, 01 Jan 2020 00:00:00 GMT", "Date: {0}", "Test-Header: a", then=WHILE_S),
-        validated(says=not_modified("Last-Modified: Wed, 01 Jan 2020 00:00:00 GMT", "Date: {0}"), shows=("Test-Header: a",)), public=required("304-lm-use-stored-Test-Header")),
+    row(
+        "what a 304 leaves out stays",
+        "9111 4.3.4",
+        told(
+            "Cache-Control: max-age=2",
+            "Last-Modified: Wed, 01 Jan 2020 00:00:00 GMT",
+            "Date: {0}",
+            "Test-Header: a",
+            then=WHILE_S,
+        ),
+        validated(
+            says=not_modified("Last-Modified: Wed, 01 Jan 2020 00:00:00 GMT", "Date: {0}"), shows=("Test-Header: a",)
+        ),
+        public=required("304-lm-use-stored-Test-Header"),
+    ),
     *(_merged(*each) for each in _UPDATED),
     *(
-        row(f"{name} of a 304", "9111 3.2", ages(f"{name}: {before}", 'ETag: "v"'), validated(says=not_modified(f"{name}: {after}", 'ETag: "v"'), shows=(f"{name}: {after}",)),
-            public=check(f"304-etag-update-response-{name}"), differs=differs(_KEPT, f"2: the answer has {name} ['{before}'], not {after}"))
+        row(
+            f"{name} of a 304",
+            "9111 3.2",
+            ages(f"{name}: {before}", 'ETag: "v"'),
+            validated(says=not_modified(f"{name}: {after}", 'ETag: "v"'), shows=(f"{name}: {after}",)),
+            public=check(f"304-etag-update-response-{name}"),
+            differs=differs(_KEPT, f"2: the answer has {name} ['{before}'], not {after}"),
+        )
         for name, before, after in _DESCRIBES
     ),
-    row("Content-Length of a 304", "9111 3.2", ages('ETag: "v"', body=b"01234"), validated(says=not_modified("Content-Length: 10", 'ETag: "v"'), shows=("Content-Length: 5",)), public=required("304-etag-update-response-Content-Length")),
-    row("ETag of a 304", "9111 4.3.4", ages(_TAG), validated(says=not_modified("Cache-Control: max-age=2", 'ETag: "ghijkl"'), shows=('ETag: "ghijkl"',)), public=check("304-etag-update-response-ETag"),
-        differs=differs(_ANOTHER, "2: asked for anew, not validated")),
-    row("Set-Cookie of a 304", "9111 7.3", ages(_TAG), validated(says=not_modified("Set-Cookie: a=c", _TAG), shows=("Set-Cookie: a=c",)), public=check("304-etag-update-response-Set-Cookie"),
-        differs=differs(_COOKIES, "2: asked for anew, not validated")),
-    row("a 304 without a validator", "9111 4.3.4", ages(_TAG), validated(says=not_modified("Cache-Control: max-age=60")), hit(shows=(_TAG,))),
-    row("a 304 with the weak form of our tag", "9111 4.3.4", ages(_TAG), validated(says=not_modified("Cache-Control: max-age=60", 'ETag: W/"abcdef"')), hit()),
-    row("a 304 with the strong form of our weak tag", "9111 4.3.4", ages('ETag: W/"abcdef"'), validated(says=not_modified("Cache-Control: max-age=60", _TAG), shows=('ETag: W/"abcdef"',)), hit(shows=('ETag: W/"abcdef"',))),
-    row("a 304 with another date", "9111 4.3.4", ages("Last-Modified: {-100}"), refetched(says=not_modified("Last-Modified: {-50}"), status=304, text=_EMPTY)),
-    row("a 304 is fresh from its own Date", "9111 4.3.4", ages(_TAG, "Age: 1"), validated(says=not_modified("Cache-Control: max-age=60", "Date: {0}"), shows=("Age: 0",), then=WHILE_S), hit(shows=("Age: 3",))),
-    row("no-store of a 304", "9111 4.3.4", ages(_TAG), refetched(says=not_modified("Cache-Control: no-store"), status=304, text=_EMPTY)),
-    row("hop-by-hop fields of a 304", "9111 3.1", ages(_TAG), validated(says=not_modified("Connection: A", "A: 1", "Keep-Alive: 5"), hides=("A", "Keep-Alive"))),
-    row("a variant's 304 leaves the others", "9111 4.3.4", asking(ages(_TAG, "Vary: A"), "A: 1"), asking(told("Cache-Control: max-age=600", "Vary: A"), "A: 2"),
-        validated("A: 1", text=b"body 1"), hit("A: 2", text=b"body 2")),
-)  # fmt: skip
+    row(
+        "Content-Length of a 304",
+        "9111 3.2",
+        ages('ETag: "v"', body=b"01234"),
+        validated(says=not_modified("Content-Length: 10", 'ETag: "v"'), shows=("Content-Length: 5",)),
+        public=required("304-etag-update-response-Content-Length"),
+    ),
+    row(
+        "ETag of a 304",
+        "9111 4.3.4",
+        ages(_TAG),
+        validated(says=not_modified("Cache-Control: max-age=2", 'ETag: "ghijkl"'), shows=('ETag: "ghijkl"',)),
+        public=check("304-etag-update-response-ETag"),
+        differs=differs(_ANOTHER, "2: asked for anew, not validated"),
+    ),
+    row(
+        "Set-Cookie of a 304",
+        "9111 7.3",
+        ages(_TAG),
+        validated(says=not_modified("Set-Cookie: a=c", _TAG), shows=("Set-Cookie: a=c",)),
+        public=check("304-etag-update-response-Set-Cookie"),
+        differs=differs(COOKIES, "2: asked for anew, not validated"),
+    ),
+    row(
+        "a 304 without a validator",
+        "9111 4.3.4",
+        ages(_TAG),
+        validated(says=not_modified("Cache-Control: max-age=60")),
+        hit(shows=(_TAG,)),
+    ),
+    row(
+        "a 304 with the weak form of our tag",
+        "9111 4.3.4",
+        ages(_TAG),
+        validated(says=not_modified("Cache-Control: max-age=60", 'ETag: W/"abcdef"')),
+        hit(),
+    ),
+    row(
+        "a 304 with the strong form of our weak tag",
+        "9111 4.3.4",
+        ages('ETag: W/"abcdef"'),
+        validated(says=not_modified("Cache-Control: max-age=60", _TAG), shows=('ETag: W/"abcdef"',)),
+        hit(shows=('ETag: W/"abcdef"',)),
+    ),
+    row(
+        "a 304 with another date",
+        "9111 4.3.4",
+        ages("Last-Modified: {-100}"),
+        refetched(says=not_modified("Last-Modified: {-50}"), status=304, text=_EMPTY),
+    ),
+    row(
+        "a 304 is fresh from its own Date",
+        "9111 4.3.4",
+        ages(_TAG, "Age: 1"),
+        validated(says=not_modified("Cache-Control: max-age=60", "Date: {0}"), shows=("Age: 0",), then=WHILE_S),
+        hit(shows=("Age: 3",)),
+    ),
+    row(
+        "no-store of a 304",
+        "9111 4.3.4",
+        ages(_TAG),
+        refetched(says=not_modified("Cache-Control: no-store"), status=304, text=_EMPTY),
+    ),
+    row(
+        "hop-by-hop fields of a 304",
+        "9111 3.1",
+        ages(_TAG),
+        validated(says=not_modified("Connection: A", "A: 1", "Keep-Alive: 5"), hides=("A", "Keep-Alive")),
+    ),
+    row(
+        "a variant's 304 leaves the others",
+        "9111 4.3.4",
+        asking(ages(_TAG, "Vary: A"), "A: 1"),
+        asking(told("Cache-Control: max-age=600", "Vary: A"), "A: 2"),
+        validated("A: 1", text=b"body 1"),
+        hit("A: 2", text=b"body 2"),
+    ),
+)
 
 ROWS = (*NONE_MATCH, *SINCE, *ASKED, *UPDATED)

@@ -4,14 +4,15 @@ viewer's request; `told` those of the origin's answer."""
 from dataclasses import replace
 from typing import Any
 
-from tests.conformance.case import Came, Lines, Says, Step
+from tests.conformance.case import Came, Says, Step
 
 WHILE_S = 3.0
 """What passes after a first answer, where it matters that time passes."""
 
 
 def told(*lines: str, **more: Any) -> Step:
-    """A plain request that is fetched; the origin says `lines`. `status`, `body`, `interim`, `delay` are the origin's."""
+    """A plain request that is fetched; the origin says `lines`. `status`, `body`, `interim`, `delay` and `dies` are the
+    origin's; `hears` are the interim answers that the viewer gets."""
     given = {name: more.pop(name) for name in ("status", "body", "interim", "delay", "dies") if name in more}
     heard = more.pop("hears", ())
     return Step(Came.FETCHED, says=Says(lines, **given), interim=heard, **more)
@@ -76,8 +77,3 @@ def asking(step: Step, *ask: str) -> Step:
 def with_method(method: str, step: Step, body: bytes | None = None) -> Step:
     """The step with another method."""
     return replace(step, method=method, body=body)
-
-
-def lines(*each: str) -> Lines:
-    """A tuple of lines."""
-    return each

@@ -3,6 +3,7 @@
 from collections import Counter
 
 from tests.conformance import (
+    rows_forwarding,
     rows_freshness,
     rows_invalidation,
     rows_partial,
@@ -25,6 +26,7 @@ ROWS: tuple[Case, ...] = (
     *rows_stale.ROWS,
     *rows_targeted.ROWS,
     *rows_requests.ROWS,
+    *rows_forwarding.ROWS,
 )
 
 NOT_PLAYED: dict[str, tuple[Kind, str]] = {

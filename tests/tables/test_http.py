@@ -21,6 +21,9 @@ WHEN = 784111777.0  # Sun, 06 Nov 1994 08:49:37 GMT, the example of RFC 9110 5.6
         ("Sun, 29 Feb 2032 00:00:00 GMT", 1961625600.0),
         ("Tuesday, 01-Jan-30 00:00:00 GMT", 1893456000.0),  # 5.6.7: less than 50 years ahead
         ("Sun, 06 Nov 1994 08:49:60 GMT", WHEN + 23),  # a leap second
+        ("SUN, 06 nov 1994 08:49:37 gmt", WHEN),  # RFC 9111 4.2: a cache does not mind the case
+        ("sunday, 06-NOV-94 08:49:37 GMT", WHEN),
+        ("sun nOV  6 08:49:37 1994", WHEN),
         ("Sun, 29 Feb 2031 00:00:00 GMT", None),
         ("Sun, 06 Nov 1994 24:00:00 GMT", None),
         ("Sun, 00 Nov 1994 08:49:37 GMT", None),

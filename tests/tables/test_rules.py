@@ -60,7 +60,8 @@ def test_storing_rfc9111_3(response: Fields, verdict: NotStored | None) -> None:
 
 @pytest.mark.parametrize(
     ("status", "verdict"),
-    [(200, None), (201, None), (204, None), (299, None), (301, None), (404, None), (410, None), (206, NotStored.PARTIAL)]
+    [(status, None) for status in (200, 201, 204, 299, 301, 404, 410)]
+    + [(206, NotStored.PARTIAL)]
     + [(status, NotStored.STATUS) for status in (226, 304, 400, 401, 403, 429, 500, 502, 503, 504, 999)],
 )
 def test_storing_by_status_rfc9111_3(status: int, verdict: NotStored | None) -> None:
@@ -80,6 +81,18 @@ def test_storing_what_authorization_got_rfc9111_3_5(control: str, kept: bool) ->
         request_time=NOW, response_time=NOW,
     )  # fmt: skip
     assert isinstance(made, Meta) is kept
+
+
+def test_storing_under_must_understand_needs_a_known_status_rfc9111_3() -> None:
+    def stored(status: int, control: str) -> bool:
+        made = storing(
+            key="k", method="GET", request=(), status=status, response=_cc(control), request_time=NOW, response_time=NOW
+        )
+        return isinstance(made, Meta)
+
+    assert stored(299, "max-age=9")
+    assert stored(200, "max-age=9, must-understand")
+    assert not stored(299, "max-age=9, must-understand")
 
 
 def test_storing_other_methods_rfc9111_3() -> None:
@@ -111,6 +124,9 @@ def test_what_is_kept_of_the_fields() -> None:
         ((("Last-Modified", _ago(-50)),), 0),
         (_cc("no-cache, max-age=10"), 0),
         (_cc("max-age=junk", CHANGED), 0),  # 4.2.1: invalid is stale
+        (_cc("max-age =10", CHANGED), 0),  # no white space beside "="
+        (_cc("max-age= 10", CHANGED), 0),
+        (_cc('max-age="10" ,x'), 10),
         ((), 0),
     ],
 )
@@ -224,6 +240,32 @@ def test_a_304_replaces_fields_of_the_same_name_rfc9111_3_2() -> None:
         "ETag": '"v"', "Content-Type": "a/b", "Y": "old", "Date": later[1], "cache-control": "max-age=9", "x": "new",
     }  # fmt: skip
     assert (new.request_time, new.response_time, new.key) == (NOW + 49, NOW + 50, "k")
+
+
+def test_a_304_leaves_the_tag_of_the_stored_bytes_rfc9111_4_3_4() -> None:
+    old = _meta(*_cc("max-age=1", ("ETag", 'W/"v"')))
+    assert ("ETag", 'W/"v"') in old.freshened((DATE, TAG), NOW, NOW).fields
+    assert TAG in _meta(*_cc("max-age=1", CHANGED)).freshened((DATE, TAG), NOW, NOW).fields
+
+
+@pytest.mark.parametrize(
+    ("stored", "fresh", "ours"),
+    [
+        ((TAG,), (TAG,), True),
+        ((TAG,), (("ETag", 'W/"v"'),), True),
+        ((("ETag", 'W/"v"'),), (TAG,), True),
+        ((TAG,), (("ETag", '"w"'),), False),
+        ((TAG, CHANGED), (("ETag", '"w"'), CHANGED), False),  # the tag is the stronger word
+        ((TAG,), (), True),
+        ((CHANGED,), (CHANGED,), True),
+        ((CHANGED,), (("Last-Modified", _ago(999)),), False),
+        ((CHANGED,), (TAG, CHANGED), True),
+        ((CHANGED,), (TAG,), False),
+        ((TAG,), (CHANGED,), True),
+    ],
+)
+def test_a_304_is_about_what_has_its_validator_rfc9111_4_3_4(stored: Fields, fresh: Fields, ours: bool) -> None:
+    assert _meta(*stored).identified_by(fresh) is ours
 
 
 @pytest.mark.parametrize(

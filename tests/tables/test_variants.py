@@ -60,6 +60,8 @@ def test_other_codings_are_another_variant_rfc9110_12_5_3(one: str | None, other
     [
         ("Accept-Language", "de, en", "de,en", True),  # RFC 9111 4.1: white space where the syntax lets it be
         ("Accept-Language", "de,en", "en,de", False),
+        ("Accept-Language", "de, EN;q=0.5", "De,en;Q=0.5", True),  # RFC 9110 12.5.4: languages have no case
+        ("Accept", "a/b;c=D", "a/b;c=d", False),
         ("Cookie", "a=1; b=2", "a=1;b=2", False),
         ("Cookie", "a  b", "a b", True),
         ("X-Any", "a,b", "a, b", False),  # no list that we know of
@@ -75,6 +77,7 @@ def test_lines_of_one_field_are_one_value_rfc9111_4_1() -> None:
     two: Fields = (("Accept", "a/b"), ("X", "y"), ("ACCEPT", "c/d"))
     assert selected(("accept",), two) == selected(("accept",), (("Accept", "a/b, c/d"),))
     assert selected(("accept", "origin"), two)[1] == ("origin", ABSENT)
+    assert selected(("x",), (("X", "1"), ("x", "2"))) == selected(("x",), (("X", "1, 2"),))
 
 
 @pytest.mark.parametrize(
