@@ -1,5 +1,6 @@
 """Ranges: parts of what is stored, parts that are stored (RFC 9110 14, 13.1.5, 15.3.7; RFC 9111 3.3, 3.4)."""
 
+from dataclasses import replace
 from typing import Any
 
 from tests.conformance.case import Case, Step, differs, optimal, required, row
@@ -195,6 +196,9 @@ IF_RANGE = (
     row("If-Range without Range", "9110 13.1.5", _TAGGED, _whole('If-Range: "a"')),
 )
 
+_ALL_FIELDS = (
+    "A 206 to If-Range has all fields of the 200: players read the type, and what a viewer has may come from elsewhere."
+)
 _STRONG = (_HOUR, 'ETag: "a"')
 
 PARTS = (
@@ -241,4 +245,32 @@ PARTS = (
     ),
 )
 
-ROWS = (*STORED, *IF_RANGE, *PARTS)
+FIRST = (
+    row(
+        "a range of what is not stored",
+        "9110 14.2",
+        asking(replace(told(_HOUR, body=_TEN), status=206, text=b"01"), "Range: bytes=0-1"),
+        hit(text=_TEN),
+    ),
+    row(
+        "the tag of what is not stored",
+        "9110 13.1.2",
+        asking(replace(told(_HOUR, 'ETag: "a"', body=_TEN), status=304, text=b""), 'If-None-Match: "a"'),
+        hit(text=_TEN),
+    ),
+    row(
+        "another tag than that of what is not stored",
+        "9110 13.1.2",
+        asking(told(_HOUR, 'ETag: "a"', body=_TEN), 'If-None-Match: "b"'),
+        hit(text=_TEN),
+    ),
+    row(
+        "If-Range that matches: no other fields",
+        "9110 15.3.7",
+        told(_HOUR, 'ETag: "a"', "Content-Type: text/plain", body=_TEN),
+        hit("Range: bytes=0-1", 'If-Range: "a"', status=206, text=b"01", hides=("Content-Type",)),
+        differs=differs(_ALL_FIELDS, "2: the answer has Content-Type"),
+    ),
+)
+
+ROWS = (*STORED, *IF_RANGE, *PARTS, *FIRST)

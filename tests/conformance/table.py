@@ -3,6 +3,9 @@
 from collections import Counter
 
 from tests.conformance import (
+    rows_conditions,
+    rows_dates,
+    rows_fields,
     rows_forwarding,
     rows_freshness,
     rows_invalidation,
@@ -18,8 +21,11 @@ from tests.conformance.case import Case, Kind
 
 ROWS: tuple[Case, ...] = (
     *rows_freshness.ROWS,
+    *rows_dates.ROWS,
     *rows_storing.ROWS,
+    *rows_fields.ROWS,
     *rows_validation.ROWS,
+    *rows_conditions.ROWS,
     *rows_variants.ROWS,
     *rows_partial.ROWS,
     *rows_invalidation.ROWS,
