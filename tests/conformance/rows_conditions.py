@@ -13,9 +13,7 @@ from tests.conformance.steps import (
 )
 
 _TAG = 'ETag: "abcdef"'
-
 _EMPTY = b""
-
 _UNQUOTED = "What is no entity-tag (RFC 9110 8.8.3) is compared and passed on as it stands, never repaired."
 
 

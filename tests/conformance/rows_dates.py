@@ -11,9 +11,7 @@ def _cc(value: str) -> str:
 
 
 _HOUR = _cc("max-age=3600")
-
 _NOW = "Date: {0}"
-
 _AGED = (
     ("nonnumeric", "no number", "Age: abc", True),
     ("negative", "negative", "Age: -7200", True),

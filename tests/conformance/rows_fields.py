@@ -13,7 +13,6 @@ from tests.conformance.steps import (
 )
 
 _HOUR = "Cache-Control: max-age=3600"
-
 _NOW = "Date: {0}"
 
 SESSIONS = (

@@ -5,11 +5,8 @@ from tests.conformance.lifetimes import gone, kept
 from tests.conformance.steps import WHILE_S, ages, fetched, fresh, hit, stale, told, validated
 
 _A_LIFETIME = "9111 4.2.1"
-
 _DIRECTIVES = "9111 5.2.2.1"
-
 _MALFORMED = "A malformed number is staleness, as RFC 9111 4.2.1 encourages."
-
 _FIRST = "Of several values of a directive the first counts (RFC 9111 4.2.1 allows it)."
 
 
@@ -25,7 +22,6 @@ def _cc(value: str) -> str:
 
 
 _HOUR = _cc("max-age=3600")
-
 _NOW = "Date: {0}"
 
 MAX_AGE = (

@@ -15,15 +15,10 @@ from tests.conformance.steps import (
 )
 
 _HOUR = "Cache-Control: max-age=3600"
-
 _NOW = "Date: {0}"
-
 _TAG = 'ETag: "abcd"'
-
 _FIELDLESS = 'no-cache="..." is read as if it named no field: safe, and simpler.'
-
 _CASE = "A method is read without its case: aiohttp's parser keeps none."
-
 _POSTED = "Only answers to GET are kept."
 
 

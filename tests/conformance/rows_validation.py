@@ -16,13 +16,9 @@ from tests.conformance.steps import (
 )
 
 _TAG = 'ETag: "abcdef"'
-
 _EMPTY = b""
-
 _UNQUOTED = "What is no entity-tag (RFC 9110 8.8.3) is compared and passed on as it stands, never repaired."
-
 _FORWARDED = "A fill asks for the whole, for all who wait; conditions are answered here."
-
 _OTHER_TAG = "A variant is asked for without the tags of others (RFC 9111 4.1 allows either)."
 
 ASKED = (
@@ -135,7 +131,6 @@ _DESCRIBES = (
 )
 
 _KEPT = "A 304 does not change what describes the stored bytes (RFC 9111 3.2 allows the exception)."
-
 _ANOTHER = "A 304 with the strong tag of another answer says nothing of ours (RFC 9111 4.3.4): it is asked for anew."
 
 
