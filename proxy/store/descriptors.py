@@ -2,7 +2,6 @@
 
 import os
 from collections import OrderedDict
-from pathlib import Path
 
 
 class Lease:
@@ -23,25 +22,25 @@ class Descriptors:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._open: OrderedDict[Path, Lease] = OrderedDict()
+        self._open: OrderedDict[str, Lease] = OrderedDict()
 
-    def get(self, path: Path) -> Lease | None:
-        """The lease of a file that is open already."""
-        lease = self._open.get(path)
+    def get(self, key: str) -> Lease | None:
+        """The lease of a key's file, where that is open."""
+        lease = self._open.get(key)
         if lease:
-            self._open.move_to_end(path)
+            self._open.move_to_end(key)
         return lease
 
-    def add(self, path: Path, lease: Lease) -> None:
-        """Keep `lease`, instead of an older one of the same path."""
-        self._open[path] = lease
-        self._open.move_to_end(path)
+    def add(self, key: str, lease: Lease) -> None:
+        """Keep `lease`, instead of an older one of the same key."""
+        self._open[key] = lease
+        self._open.move_to_end(key)
         while len(self._open) > self._limit:
             self._open.popitem(last=False)
 
-    def drop(self, path: Path) -> None:
+    def drop(self, key: str) -> None:
         """Let go of a file."""
-        self._open.pop(path, None)
+        self._open.pop(key, None)
 
     def close(self) -> None:
         """Let go of all."""

@@ -2,7 +2,6 @@
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from proxy.rules.meta import Meta
 from proxy.store.bodies import MemoryBody
@@ -16,7 +15,6 @@ class Entry:
     """A stored answer as the index has it. `body` is there when it is small; `layout` when it has a file."""
 
     meta: Meta
-    path: Path
     body: MemoryBody | None
     layout: Layout | None
     touched: float

@@ -35,7 +35,7 @@ async def begin(store: Store, meta: Meta, length: int, slice_size: int, epoch: i
         raise NoRoom from None
     if made is None:
         return None
-    entry = Entry(meta, made.published.path, None, made.file.layout, now, epoch, volume=volume)
+    entry = Entry(meta, None, made.file.layout, now, epoch, volume=volume)
     return store.keep(entry, store.known(made.file))
 
 

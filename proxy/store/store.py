@@ -134,7 +134,7 @@ class Store:
         if volume.visited is None:
             await self.blocking(disk.note_use, volume.directory, entry.meta.key)
         else:
-            entry.slot = await self.blocking(disk.read_slot, entry.path)
+            entry.slot = await self.blocking(disk.read_slot, disk.path_of(volume.directory, entry.meta.key))
 
     def _ready(self, entry: Entry | None) -> Stored | None:
         """An indexed answer, unless it must be looked for again: an invalidation came, or its file is not open."""
@@ -142,7 +142,7 @@ class Store:
             return None
         if entry.body is not None:
             return Stored(entry.meta, entry.body, entry)
-        lease = self._descriptors.get(entry.path)
+        lease = self._descriptors.get(entry.meta.key)
         if lease is None or entry.layout is None:
             return None
         return Stored(entry.meta, _body(lease, entry.layout), entry)
@@ -161,7 +161,7 @@ class Store:
         if old and old.epoch == epoch and old.layout and old.layout.digest == layout.digest:
             meta = max(old.meta, meta, key=lambda each: each.response_time)  # a 304's fields may not have fitted
         body = None if data is None else MemoryBody(data)
-        entry = Entry(meta, found.path, body, layout, now, epoch, layout.slot, volume, layout.pinned)
+        entry = Entry(meta, body, layout, now, epoch, layout.slot, volume, layout.pinned)
         return self.keep(entry, found.lease if body is None else None)
 
     async def _read(self, key: str, volume: Volume | None) -> tuple[Found | None, bytes | None]:
@@ -200,7 +200,7 @@ class Store:
             return Stored(entry.meta, entry.body, entry)
         assert entry.layout is not None
         self._remember(entry)
-        self._descriptors.add(entry.path, lease)
+        self._descriptors.add(entry.meta.key, lease)
         return Stored(entry.meta, _body(lease, entry.layout), entry)
 
     async def freshen(self, stored: Stored, meta: Meta, epoch: int) -> Stored:
@@ -317,7 +317,7 @@ class Store:
 
     def _let_go(self, entries: Iterable[Entry]) -> None:
         for entry in entries:
-            self._descriptors.drop(entry.path)
+            self._descriptors.drop(entry.meta.key)
         self._show()
 
     def _show(self) -> None:

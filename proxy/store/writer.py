@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Callable
-from pathlib import Path
 
 from kit.errors import UpstreamFailed
 from proxy.rules.meta import Meta
@@ -132,18 +131,15 @@ class Writer:
         if published is None:
             await self._discard(part)
             return None
-        entry = Entry(
-            self.meta, published.path, None, published.layout, now, self._epoch, volume=self._volume, pinned=pinned
-        )
+        entry = Entry(self.meta, None, published.layout, now, self._epoch, volume=self._volume, pinned=pinned)
         return self._store.keep(entry, part.lease)
 
     async def _publish_small(self, now: float) -> Stored | None:
         """A small body is kept in memory whatever the disk says; the file is for the next life."""
         data, volume = self.body.contents(), self._volume
         pinned = self._store.pinning.pins(self.meta, len(data))
-        entry = Entry(self.meta, Path(), MemoryBody(data), None, now, self._epoch, volume=volume, pinned=pinned)
+        entry = Entry(self.meta, MemoryBody(data), None, now, self._epoch, volume=volume, pinned=pinned)
         if volume is not None and not self._overtaken():
-            entry.path = disk.path_of(volume.directory, self.meta.key)
             entry.layout = await self._keep_small(volume, data, pinned=pinned)
         self._give_memory()
         return None if self._overtaken() else self._store.keep(entry)
