@@ -11,8 +11,13 @@ import typer
 
 from configs.load import load
 from configs.schema.node import EdgeSettings, ShieldSettings
+from headrace.pairs import PairCommand, pairs
 
 Config = Annotated[Path | None, typer.Option(help="TOML file with this process's settings.")]
+Tls = Annotated[
+    list[str] | None,
+    typer.Option(metavar="CERT KEY", help="Speak TLS only, with this certificate and key (PEM); repeat it for others."),
+]
 Ready = Annotated[
     Path | None, typer.Option(help="File that gets one JSON line {url, admin, pid} once the node serves.")
 ]
@@ -20,8 +25,8 @@ Ready = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the root."""
-    app.command("edge")(edge)
-    app.command("shield")(shield)
+    app.command("edge", cls=PairCommand)(edge)
+    app.command("shield", cls=PairCommand)(shield)
 
 
 def edge(
@@ -44,6 +49,7 @@ def edge(
         Path | None, typer.Option(help="File with the bearer token that /purge wants (mode 600).")
     ] = None,
     access_log: Annotated[Path | None, typer.Option(help="File for one JSON line a request, or -.")] = None,
+    tls: Tls = None,
     ready_file: Ready = None,
 ) -> None:
     """Run an edge: alone before an origin you have, or in an installation by its settings file.
@@ -64,12 +70,13 @@ def edge(
         "authority": authority,
         "admin_token_file": admin_token_file,
         "access_log": access_log,
+        "tls": pairs(tls),
         "store": {"cache_dir": ",".join(cache_dir) if cache_dir else None, "disk": disk, "memory": memory},
     }
     main(partial(load, EdgeSettings, file=config, process="edge", flags=flags), ready_file)
 
 
-def shield(config: Config = None, ready_file: Ready = None) -> None:
+def shield(config: Config = None, tls: Tls = None, ready_file: Ready = None) -> None:
     """Run a shield by its settings file.
 
     Example: headrace shield --config /etc/headrace/shield.toml
@@ -77,7 +84,8 @@ def shield(config: Config = None, ready_file: Ready = None) -> None:
     with _importing():
         from shield.node.main import main
 
-    main(partial(load, ShieldSettings, file=config, process="shield"), ready_file)
+    flags = {"tls": pairs(tls)}
+    main(partial(load, ShieldSettings, file=config, process="shield", flags=flags), ready_file)
 
 
 @contextmanager

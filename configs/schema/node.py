@@ -86,6 +86,15 @@ class LimitSettings(Settings):
     that hides its clients' addresses."""
 
 
+class TlsPair(Settings):
+    """A certificate and its key, both PEM files. New files are taken while the node runs."""
+
+    cert: Path
+    """The certificate, the chain behind it. Its dNSNames say who gets it."""
+    key: Path
+    """Its private key, not encrypted."""
+
+
 class UpstreamSettings(Settings):
     """How the next tier is asked."""
 
@@ -103,6 +112,9 @@ class UpstreamSettings(Settings):
     """Every worker asks every upstream this often whether it is there (OPTIONS that goes no further); 0: never."""
     follow_timeout_s: Seconds = 30.0
     """A follower of another's fill waits this long for its first byte, then asks by itself."""
+    ca: Path | None = None
+    """PEM file of the authorities, they alone, that may vouch for https upstreams; the system's by default. The name in
+    the upstream's URL must be in its certificate."""
 
 
 class NodeSettings(Settings):
@@ -120,6 +132,13 @@ class NodeSettings(Settings):
     """The cache."""
     limits: LimitSettings = LimitSettings()
     """Bounds towards viewers."""
+    tls: tuple[TlsPair, ...] = Field(default=(), max_length=100)
+    """With any, `listen` speaks TLS only. Viewers choose by name (SNI; `*` stands for a whole first label); who names
+    none, or an unknown one, gets the first."""
+    tls_min: Literal["1.2", "1.3"] = "1.3"
+    """The oldest version of TLS that viewers may speak."""
+    tls_watch_s: Seconds = 2.0
+    """The files in `tls` are looked at this often."""
     upstream: UpstreamSettings = UpstreamSettings()
     """Manners towards the next tier."""
     identity: NodeIdentity | None = None

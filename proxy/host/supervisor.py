@@ -22,7 +22,7 @@ from kit.nursery import Nursery
 from kit.service import listening, reload_signal, stop_signal
 from kit.tasks import Owner
 from kit.workers import Supervisor, most_numbers
-from proxy.host import admin, listeners
+from proxy.host import admin, listeners, tls
 from proxy.host.reload import Reload
 from proxy.host.worker import Shared, at_rest, families, mapped, payload, pinning, remembered, volumes
 from proxy.store import disk
@@ -33,6 +33,7 @@ from proxy.store.inventory import Policy
 from proxy.store.keeper import Keeper
 from proxy.store.keepers import Keepers
 from proxy.store.volumes import Volumes
+from proxy.tls.certificates import Certificates
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class Facts:
     keeper: Keepers
     volumes: Volumes
     started: float
+    certificates: Certificates | None
 
     def pids(self) -> list[int]:
         """The node's processes."""
@@ -71,6 +73,7 @@ async def run(
     once all workers serve."""
     stop, again = stop_signal(), reload_signal()
     _prepare(settings)
+    certificates = tls.certificates(settings)
     token = admin.read_token(settings.admin_token_file)
     with (
         listeners.opened(*host_port(settings.listen), settings.workers) as listening_at,
@@ -90,14 +93,16 @@ async def run(
             await supervisor.replace(lambda _, number: payload(board, number, new), new.limits.drain_s)
 
         reload = Reload(settings, lambda: _usable(read()), replace, SystemClock())
-        seen = volumes(settings.store, board, board.row(len(rows)), None)
+        own_row = board.row(len(rows))
+        seen = volumes(settings.store, board, own_row, None)
         url = _url(settings, listening_at.port)
-        facts = Facts(url, board, supervisor, reload, keeper, seen, time.time())
+        facts = Facts(url, board, supervisor, reload, keeper, seen, time.time(), certificates)
         owner = Owner("node")
         try:
             await _started(supervisor)
             owner.spawn("reload", reload.follow(again), endless=True)
-            await _until(stop, settings, facts, labels, embed, admin.Purging(keeper, authority, token), ready_file)
+            async with tls.in_supervisor(certificates, settings, SystemClock(), own_row):
+                await _until(stop, settings, facts, labels, embed, admin.Purging(keeper, authority, token), ready_file)
         finally:
             await owner.close()
             listening_at.close()
@@ -150,17 +155,16 @@ async def _admin(
     async with embed(facts) as embedded:
 
         def health() -> dict[str, Any]:
-            well = len(facts.volumes.well())
             return {
-                "status": "ok" if facts.keeper.alive and well == len(settings.store.cache_dir) else "degraded",
+                "status": "ok" if _whole(facts) else "degraded",
                 "url": facts.url,
                 "workers": {"wanted": settings.workers, "ready": facts.supervisor.alive},
                 "restarts": sum(worker.restarts for worker in facts.supervisor.workers),
                 "started": facts.started,
                 "settings": facts.reload.health(),
-                "listener": {"tls": False, "body": "copied"},
+                "listener": tls.describe(settings, facts.certificates),
                 "keeper": {"alive": facts.keeper.alive, "loaded": facts.keeper.loaded},
-                "store": {"keeps": well > 0, "volumes": _volumes(facts.volumes)},
+                "store": {"keeps": bool(facts.volumes.well()), "volumes": _volumes(facts.volumes)},
                 **embedded(),
             }
 
@@ -175,6 +179,12 @@ async def _admin(
             except SettingsError as error:
                 raise SettingsError(f"`admin`: {error}") from None
             yield url
+
+
+def _whole(facts: Facts) -> bool:
+    """Whether no part of the node fails."""
+    well = len(facts.volumes.well()) == len(list(facts.volumes))
+    return facts.keeper.alive and well and not (facts.certificates and facts.certificates.refused)
 
 
 def _volumes(volumes: Volumes) -> list[dict[str, Any]]:
@@ -238,6 +248,7 @@ def _usable(settings: NodeSettings) -> NodeSettings:
             settings.access_log.open("ab").close()
     except OSError as error:
         raise SettingsError(f"`access_log`: {error}") from None
+    tls.check(settings)
     return settings
 
 
@@ -256,7 +267,8 @@ def _prepare_directories(directories: tuple[Path, ...]) -> None:
 
 def _url(settings: NodeSettings, port: int) -> str:
     host, _ = host_port(settings.listen)
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    scheme = "https" if settings.tls else "http"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _admin_address(settings: NodeSettings, url: str) -> tuple[str, int]:

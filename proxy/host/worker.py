@@ -23,7 +23,7 @@ from proxy.fill import filler, runs
 from proxy.fill.filler import Filler
 from proxy.fill.leases import Leases
 from proxy.fill.neighbours import Neighbours
-from proxy.host import listeners
+from proxy.host import listeners, tls
 from proxy.serve import account
 from proxy.serve.account import AccessLog, Account
 from proxy.serve.connection import Patience, Server
@@ -41,6 +41,7 @@ from proxy.store.shards import SHARDS
 from proxy.store.store import Bounds, NodeCounts, Store
 from proxy.store.volumes import Volume, Volumes, share
 from proxy.store.volumes import metrics as volume_metrics
+from proxy.tls.handshake import Handshakes, quiet
 from proxy.upstream import probes
 from proxy.upstream.client import Client, Manners, Sign
 
@@ -84,6 +85,7 @@ def families(reasons: tuple[str, ...], volumes: int = 1, tenants: tuple[str, ...
         *store.METRICS,
         *volume_metrics(volumes),
         *accounts.metrics(tenants),
+        *tls.METRICS,
     )
 
 
@@ -91,7 +93,7 @@ def run(told: Told, settings: NodeSettings, role: Role) -> None:
     """Serve until SIGTERM; `told.payload` has `number` and `rows` (kit.metrics), `told.fds` what is shared."""
     log.setup(f"{settings.name}-worker")
     _raise_descriptor_limit()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with quiet(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(told, settings, role))
 
 
@@ -106,7 +108,8 @@ async def _serve(told: Told, settings: NodeSettings, role: Role) -> None:
     loop = asyncio.get_running_loop()
     async with engine(settings, role, board, number, SystemClock(), visited, leases, asked) as server:
         accepting = [
-            await loop.create_server(server, sock=each, backlog=listeners.BACKLOG) for each in listeners.given(fds)
+            await loop.create_server(server.entrance or server, sock=each, backlog=listeners.BACKLOG)
+            for each in listeners.given(fds)
         ]
         told.ready()
         await stop.wait()
@@ -147,7 +150,9 @@ async def engine(
     )
     access_log = AccessLog(settings.access_log, row) if settings.access_log else None
     owner = Owner("worker")
-    async with Client(role.bases, role.authority, manners, clock, role.sign) as client:
+    certificates = tls.certificates(settings)
+    trusted = tls.trusted(settings, role.bases)
+    async with Client(role.bases, role.authority, manners, clock, role.sign, trusted) as client:
         neighbours = Neighbours(leases, upstream.follow_timeout_s) if leases else None
         filling = Filler(
             client,
@@ -183,7 +188,12 @@ async def engine(
                 clock=clock,
                 authority=client.authority,
             )
-            yield _server(settings, lane, pipeline, row, clock)
+            server = _server(settings, lane, pipeline, row, clock)
+            row.set("headrace_listeners", 1, tls.path(settings))
+            if certificates is not None:
+                server.entrance = Handshakes(server, certificates, row)
+                owner.spawn("certificates", tls.in_worker(certificates, settings, row), endless=True)
+            yield server
         finally:
             await owner.close()
             await filling.close()

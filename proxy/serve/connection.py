@@ -9,7 +9,7 @@ import socket
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from aiohttp import web
 from aiohttp.web import BaseRequest, RequestHandler, StreamResponse
@@ -35,12 +35,21 @@ class Patience:
     connections_per_client: int
 
 
+class Entrance(Protocol):
+    """Makes what a listener needs for each connection that comes."""
+
+    def __call__(self) -> asyncio.BaseProtocol: ...
+    def close(self) -> None: ...
+
+
 class Server(web.Server):
     """Makes connections; keeps count of them."""
 
     def __init__(self, handler: Handler, patience: Patience, row: Row, clock: Clock) -> None:
         super().__init__(_counted(handler))
         self.patience, self.row, self.clock = patience, row, clock
+        self.entrance: Entrance | None = None
+        """What stands before the server on a TLS listener."""
         self.empty = asyncio.Event()
         self.empty.set()
         self._open: dict[str, int] = {}
@@ -71,6 +80,12 @@ class Server(web.Server):
         self._total -= 1
         self._told()
 
+    def pre_shutdown(self) -> None:
+        """Drain: what has not asked for anything ends here."""
+        if self.entrance is not None:
+            self.entrance.close()
+        super().pre_shutdown()
+
     def _told(self) -> None:
         self.row.set("headrace_connections", self._total)
         if self._total:
@@ -78,14 +93,14 @@ class Server(web.Server):
         else:
             self.empty.set()
 
-    def __call__(self) -> RequestHandler:
+    def __call__(self) -> "Connection":
         return Connection(self, loop=asyncio.get_running_loop(), **self._options)
 
 
 class Connection(RequestHandler):
     """One viewer's connection."""
 
-    __slots__ = ("_came_early", "_deadline", "_idle_timer", "_server", "active", "begun", "client", "ended")
+    __slots__ = ("_came_early", "_deadline", "_idle_timer", "_server", "active", "begun", "beneath", "client", "ended")
 
     def __init__(self, server: Server, *, loop: asyncio.AbstractEventLoop, **options: Any) -> None:
         super().__init__(server, loop=loop, **options)
@@ -94,6 +109,8 @@ class Connection(RequestHandler):
         self._idle_timer: asyncio.TimerHandle | None = None
         self._came_early = False
         self.begun = self.ended = 0
+        self.beneath: asyncio.Transport | None = None
+        """The TCP transport under TLS. Its handshake took the place of this connection among all."""
         self.client = ""
         """The viewer's address."""
         self.active = 0.0
@@ -116,7 +133,7 @@ class Connection(RequestHandler):
         self._watch_idle(self.patience.idle_timeout_s)
         peer = transport.get_extra_info("peername")
         self.client = str(peer[0]) if isinstance(peer, tuple) else ""
-        if not self._server.opened(self.client):
+        if self.beneath is None and not self._server.opened(self.client):
             self.force_close()
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -133,6 +150,13 @@ class Connection(RequestHandler):
         self._came_early = self.begun != self.ended
         if not self._came_early and data:
             self._arm()
+
+    def force_close(self) -> None:
+        """Close; what was written still goes out. Under TLS a viewer that stays silent is not waited for."""
+        transport = self.transport
+        super().force_close()
+        if self.beneath is not None and transport is not None and not transport.get_write_buffer_size():
+            self.beneath.close()
 
     def idle(self) -> bool:
         """Whether no request is under way, and none has begun to come."""

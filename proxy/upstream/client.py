@@ -8,6 +8,7 @@ Failures are UpstreamFailed (it failed or could not be reached), UpstreamTimeout
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from types import TracebackType
@@ -112,11 +113,18 @@ class Client:
     """Sends requests to the servers of the next tier. An async context manager."""
 
     def __init__(
-        self, bases: tuple[str, ...], authority: str | None, manners: Manners, clock: Clock, sign: Sign | None = None
+        self,
+        bases: tuple[str, ...],
+        authority: str | None,
+        manners: Manners,
+        clock: Clock,
+        sign: Sign | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
+        """`tls` verifies https servers; None: as the ssl module does by default."""
         self._chooser = Chooser(bases)
         self._authority, self._manners = authority, manners
-        self._clock, self._sign = clock, sign
+        self._clock, self._sign, self._tls = clock, sign, tls
         self._session: aiohttp.ClientSession | None = None
 
     @property
@@ -133,7 +141,11 @@ class Client:
         manners = self._manners
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                limit=0, limit_per_host=manners.connections, keepalive_timeout=manners.idle_s, ttl_dns_cache=30
+                limit=0,
+                limit_per_host=manners.connections,
+                keepalive_timeout=manners.idle_s,
+                ttl_dns_cache=30,
+                ssl=self._tls or True,
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(sock_connect=manners.connect_timeout_s, sock_read=manners.read_timeout_s),

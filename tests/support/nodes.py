@@ -105,7 +105,7 @@ async def node(
         listening = socket.create_server(("127.0.0.1", 0))
         if send_buffer:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
-        listener = await asyncio.get_running_loop().create_server(server, sock=listening)
+        listener = await asyncio.get_running_loop().create_server(server.entrance or server, sock=listening)
         try:
             yield Node(listening.getsockname()[1], directory, own, server, places)
         finally:
