@@ -9,7 +9,7 @@ import contextlib
 import ssl
 import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 from kit.metrics import Family, Row
 from kit.tasks import Owner
@@ -54,20 +54,42 @@ class Handshake(asyncio.Protocol):
 
     def __init__(self, entrance: Handshakes) -> None:
         self._entrance = entrance
+        self._transport: asyncio.Transport | None = None
+        self._early = b""
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+    def connection_made(self, made: asyncio.BaseTransport) -> None:
         """Take a place, begin."""
-        assert isinstance(transport, asyncio.Transport)
+        transport = cast(asyncio.Transport, made)
         server = self._entrance.server
         peer = transport.get_extra_info("peername")
         client = str(peer[0]) if isinstance(peer, tuple) else ""
         if server.opened(client):
+            self._transport = transport
             self._entrance.under_way.add(transport)
             self._entrance.owner.spawn("handshake", self._run(transport, client))
+            asyncio.get_running_loop().call_soon(self._begun)
         else:
             server.closed(client)
             self._count("refused")
             transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        """What came in the turn of the loop before TLS took over the transport."""
+        self._early += data
+
+    def _begun(self) -> None:
+        """TLS has the transport, paused; it begins in the next turn, and reads there after what came early."""
+        if self._early:
+            asyncio.get_running_loop().call_soon(self._feed)
+
+    def _feed(self) -> None:
+        protocol: Any = self._transport.get_protocol() if self._transport is not None else self
+        while self._early and protocol is not self:  # uvloop's, an asyncio.BufferedProtocol in all but name
+            buffer = memoryview(protocol.get_buffer(len(self._early)))
+            size = min(len(buffer), len(self._early))
+            buffer[:size] = self._early[:size]
+            self._early = self._early[size:]
+            protocol.buffer_updated(size)
 
     async def _run(self, transport: asyncio.Transport, client: str) -> None:
         handed_over = False
@@ -86,16 +108,19 @@ class Handshake(asyncio.Protocol):
     async def _encrypt(self, transport: asyncio.Transport) -> tuple[str, asyncio.Transport | None]:
         """How the handshake came out, and the transport that it gave."""
         patience = self._entrance.server.patience
+        if transport.is_closing():
+            return "left", None
         try:
-            encrypted = await asyncio.get_running_loop().start_tls(
-                transport,
-                self,
-                self._entrance.certificates.context,
-                server_side=True,
-                ssl_handshake_timeout=patience.header_timeout_s,
-                ssl_shutdown_timeout=patience.send_timeout_s,
-            )
-        except ConnectionAbortedError:
+            async with asyncio.timeout(patience.header_timeout_s):
+                encrypted = await asyncio.get_running_loop().start_tls(
+                    transport,
+                    self,
+                    self._entrance.certificates.context,
+                    server_side=True,
+                    ssl_handshake_timeout=patience.header_timeout_s + 1,
+                    ssl_shutdown_timeout=patience.send_timeout_s,
+                )
+        except TimeoutError:
             return "late", None
         except ssl.SSLError:
             return "failed", None
