@@ -13,6 +13,7 @@ from typing import Any
 from kit.clock import Clock
 from kit.metrics import Row
 from proxy.serve.connection import Connection, Handler, Patience, Server
+from proxy.serve.encrypted import EncryptedOutbox
 from proxy.serve.heads import MOST_BYTES
 from proxy.serve.lane import Lane, Reply
 from proxy.serve.outbox import Outbox
@@ -79,16 +80,21 @@ class FastConnection(Connection):
         self._early = self._part = b""
         self._flushed = True
         self._held = self._leaving = False
-        self._outbox: Outbox | None = None
+        self._outbox: Outbox | EncryptedOutbox | None = None
         self._reply: Reply | None = None
         self._began = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The lane needs a plain TCP socket: TLS encrypts, so nothing may pass it by."""
+        """The lane writes to the socket itself, but never under TLS: nothing may pass it by."""
         super().connection_made(transport)
         raw = transport.get_extra_info("socket")
-        if raw is not None and transport.get_extra_info("ssl_object") is None and self.client and self.transport:
-            self._fd, self._turn = raw.fileno(), Turn.LANE
+        if raw is None or not self.client or self.transport is None:
+            return
+        self._turn = Turn.LANE
+        if transport.get_extra_info("ssl_object") is None:
+            self._fd = raw.fileno()
+        else:
+            self.transport.set_write_buffer_limits(high=1, low=0)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """What is under way ends here."""
@@ -103,7 +109,7 @@ class FastConnection(Connection):
 
     def eof_received(self) -> bool | None:  # type: ignore[override]  # aiohttp never keeps the other half open
         """A viewer that says no more still gets its answer."""
-        if self._turn is Turn.ANSWERING and self._reply is not None:
+        if self._turn is Turn.ANSWERING and self._reply is not None and self._fd >= 0:
             self._leaving = True
             return True
         super().eof_received()
@@ -120,6 +126,12 @@ class FastConnection(Connection):
             self._add(data)
         else:
             self._keep(data)
+
+    def resume_writing(self) -> None:
+        """TLS takes more."""
+        super().resume_writing()
+        if isinstance(self._outbox, EncryptedOutbox):
+            self._outbox.resume()
 
     def close(self) -> None:
         """Drain: an answer of the lane under way is finished first."""
@@ -169,7 +181,7 @@ class FastConnection(Connection):
         self._go_on()
 
     def _is_flushed(self) -> bool:
-        """Whether nothing of aiohttp's is still to be sent."""
+        """Whether nothing of aiohttp's, or under TLS of anybody's, is still to be sent."""
         if not self._flushed:
             self._flushed = self.transport is not None and not self.transport.get_write_buffer_size()
         return self._flushed
@@ -235,6 +247,8 @@ class FastConnection(Connection):
         else:
             self._begin(reply).send_file(reply.head, body, reply.start, reply.end)
             return self._turn is Turn.LANE
+        if self._fd < 0:
+            return self._encrypt(reply, reply.head + data[reply.start : reply.end])
         size = len(reply.head)
         try:
             sent = _write(self._fd, reply.head, data, reply.start, reply.end)
@@ -247,13 +261,31 @@ class FastConnection(Connection):
             self._account(reply, sent, "")
             return self._leave() if reply.close else True
         rest = memoryview(data)[reply.start + max(0, sent - size) : reply.end]
-        self._begin(reply).send(rest if sent >= size else reply.head[sent:] + rest, sent)
+        outbox = self._begin(reply)
+        assert isinstance(outbox, Outbox)
+        outbox.send(rest if sent >= size else reply.head[sent:] + rest, sent)
         return self._turn is Turn.LANE
 
-    def _begin(self, reply: Reply) -> Outbox:
+    def _encrypt(self, reply: Reply, data: bytes) -> bool:
+        """Give all to TLS, which keeps what the socket does not take. The kernel lets go of who takes nothing."""
+        if self.transport is None or self.transport.is_closing():
+            self._account(reply, 0, _LEFT)
+            return self._leave()
+        self.transport.write(data)
+        self._flushed = False
+        self._account(reply, len(data), "")
+        return self._leave() if reply.close else True
+
+    def _begin(self, reply: Reply) -> Outbox | EncryptedOutbox:
         """An answer that may take a while."""
         if self._outbox is None:
-            self._outbox = Outbox(self._fd, self.patience.send_timeout_s, self._ended)
+            patience_s = self.patience.send_timeout_s
+            if self._fd >= 0:
+                self._outbox = Outbox(self._fd, patience_s, self._ended)
+            else:
+                assert self.transport is not None
+                self._outbox = EncryptedOutbox(self.transport, patience_s, self._ended)
+        self._flushed = self._fd >= 0
         self._reply, self._turn = reply, Turn.ANSWERING
         return self._outbox
 

@@ -6,6 +6,7 @@ import os
 import socket
 import ssl
 import sys
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -43,12 +44,14 @@ async def _bodies(call: Call) -> None:
 
 
 @contextlib.asynccontextmanager
-async def secure(tmp_path: Path, *pairs: Files, **changes: object) -> AsyncIterator[Node]:
+async def secure(
+    tmp_path: Path, *pairs: Files, send_buffer: int | None = 65_536, **changes: object
+) -> AsyncIterator[Node]:
     """An edge that speaks TLS with `pairs`, before an upstream that has /huge, /small and /other."""
     given = [each.setting for each in pairs]
     async with (
         upstream(_bodies) as origin,
-        node(tmp_path / "cache", origin.url, tls=given, send_buffer=65_536, **changes) as edge,  # type: ignore[arg-type]
+        node(tmp_path / "cache", origin.url, tls=given, send_buffer=send_buffer, **changes) as edge,  # type: ignore[arg-type]
     ):
         yield edge
 
@@ -103,7 +106,7 @@ async def test_a_hit_a_file_a_range_a_condition_and_a_miss(tmp_path: Path, autho
         assert (part.status, part.body) == (206, HUGE[5:1048581])
         await each.ask("/small", If_None_Match='"1"')
         assert (await each.answer()).status == 304
-        assert edge.count("responses_total", "hit") == 5
+        assert edge.count("responses_total", "hit") == edge.count("lane_total", "fast") == 5
         assert handshakes(edge, "done") == edge.count("tls_connections_total", "TLSv1.3") == 4
 
 
@@ -122,6 +125,55 @@ async def test_pipelined_answers_come_in_order(tmp_path: Path, authority: Author
         each.writer.write(b"".join(GET % target.encode() for target in targets))
         for target in targets:
             assert (await each.answer()).body == bodies[target], target
+
+
+@pytest.mark.parametrize("send_buffer", [None, 16_384])
+async def test_files_in_a_row_on_many_connections(
+    tmp_path: Path, authority: Authority, pair: Files, send_buffer: int | None
+) -> None:
+    """TLS says that it takes more in the middle of a write, too."""
+
+    async def play(edge: Node) -> None:
+        async with speaks(edge, authority) as each:
+            for start in range(0, 15 * 2**18, 2**18):
+                await each.ask("/huge", Range=f"bytes={start}-{start + 2**20 - 1}")
+                assert (await each.answer()).body == HUGE[start : start + 2**20]
+
+    async with warm(tmp_path, authority, pair, send_buffer=send_buffer) as edge:
+        await asyncio.gather(*(play(edge) for _ in range(8)))
+        assert edge.count("lane_total", "fast") == 120
+
+
+async def test_a_cold_file_is_read_off_the_loop(
+    tmp_path: Path, authority: Authority, pair: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_threads: list[bool] = []
+    read = os.preadv
+
+    def seen(fd: int, buffers: object, offset: int, flags: int = 0) -> int:
+        if flags & os.RWF_NOWAIT:
+            raise BlockingIOError  # as for a page on the disk
+        in_threads.append(threading.current_thread() is not threading.main_thread())
+        return read(fd, buffers, offset, flags)  # type: ignore[arg-type]
+
+    async with warm(tmp_path, authority, pair) as edge:
+        monkeypatch.setattr(os, "preadv", seen)
+        assert (await get(edge, authority, "/huge", Range="bytes=5-")).body == HUGE[5:]
+        assert edge.count("lane_total", "fast") == 1
+    assert in_threads
+    assert all(in_threads)
+
+
+async def test_a_file_cut_short_under_us_cuts_the_viewer_and_is_fetched_again(
+    tmp_path: Path, authority: Authority, pair: Files
+) -> None:
+    async with warm(tmp_path, authority, pair) as edge:
+        (file,) = [path for path in edge.files() if path.stat().st_size > len(HUGE)]
+        os.truncate(file, 2**20)
+        with pytest.raises(CutOff):
+            await get(edge, authority, "/huge")
+        assert edge.count("store_errors_total") == 1
+        assert (await get(edge, authority, "/huge")).body == HUGE
 
 
 async def test_a_torn_head_is_put_together(tmp_path: Path, authority: Authority, pair: Files) -> None:
