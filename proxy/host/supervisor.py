@@ -162,7 +162,7 @@ async def _admin(
                 "restarts": sum(worker.restarts for worker in facts.supervisor.workers),
                 "started": facts.started,
                 "settings": facts.reload.health(),
-                "listener": tls.describe(settings, facts.certificates),
+                "listener": tls.describe(facts.reload.settings, facts.certificates),
                 "keeper": {"alive": facts.keeper.alive, "loaded": facts.keeper.loaded},
                 "store": {"keeps": bool(facts.volumes.well()), "volumes": _volumes(facts.volumes)},
                 **embedded(),

@@ -17,8 +17,9 @@ from proxy.tls import handshake
 from proxy.tls.certificates import Certificates, watch
 from proxy.tls.trust import client_context
 
+_PATHS = ("none", "in-process")
 METRICS = (
-    Family("headrace_listeners", "Listeners of workers by what encrypts", "gauge", "tls", ("none", "in-process")),
+    Family("headrace_listeners", "Workers that listen, by what encrypts", "gauge", "tls", _PATHS),
     Family("headrace_tls_certificates_refused", "Certificates of workers whose new files cannot be used", "gauge"),
     Family("headrace_tls_not_after_seconds", "Unix time when the first certificate ends; 0 without TLS", "gauge"),
     *handshake.METRICS,
@@ -34,6 +35,19 @@ def trusted(settings: NodeSettings, bases: tuple[str, ...]) -> SSLContext | None
     """How upstreams are verified; None where none is https. Blocks. SettingsError as certificates."""
     ca = settings.upstream.ca
     return client_context(ca) if ca is not None or any(base.startswith("https:") for base in bases) else None
+
+
+def check(settings: NodeSettings) -> None:
+    """SettingsError when a file that workers will load cannot be used. Blocks."""
+    certificates(settings)
+    trusted(settings, ())
+
+
+def at_rest(row: Row) -> None:
+    """The worker of `row` ended: it has no listener."""
+    for each in _PATHS:
+        row.set("headrace_listeners", 0, each)
+    row.set("headrace_tls_certificates_refused", 0)
 
 
 def path(settings: NodeSettings) -> str:

@@ -123,6 +123,7 @@ def at_rest(row: Row) -> None:
     stay."""
     for gauge in _GAUGES:
         row.set(f"headrace_{gauge}", 0)
+    tls.at_rest(row)
 
 
 @contextlib.asynccontextmanager

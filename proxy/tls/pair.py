@@ -3,11 +3,6 @@
 import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
-
-from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from configs.schema.node import TlsPair
 from kit.errors import SettingsError
@@ -16,7 +11,6 @@ _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """For TLS 1.2: forward secrecy and AEAD only (RFC 9325 4.2); 1.3 has nothing else."""
 _PROTOCOLS = ["http/1.1"]
-_LARGEST = 2**20
 
 Stamp = tuple[tuple[int, int, int], ...] | None
 """What tells one version of both files from another; None when one cannot be looked at."""
@@ -42,22 +36,15 @@ class Pair:
 
 def load(files: TlsPair, minimum: str, setting: str) -> Pair:
     """Read, check and load a pair. Blocks. SettingsError names `setting` and the file that is wrong."""
-    certificate = _certificate(files.cert, f"{setting}.cert")
-    where = f"`{setting}.key`: {files.key}"
-    try:
-        key = load_pem_private_key(_read(files.key, f"{setting}.key"), None)
-    except TypeError:
-        raise SettingsError(f"{where}: an encrypted key cannot be used") from None
-    except (ValueError, UnsupportedAlgorithm):
-        raise SettingsError(f"{where}: no private key in PEM") from None
-    if key.public_key() != certificate.public_key():
-        raise SettingsError(f"{where}: does not belong to the certificate in {files.cert}")
+    from proxy.tls import pem  # a node without TLS starts without the library behind it
+
+    names, begins, ends = pem.checked(files, setting)
     context = _context(minimum)
     try:
         context.load_cert_chain(files.cert, files.key, password=lambda: "")  # never asks on a terminal
     except (ssl.SSLError, OSError) as error:
         raise SettingsError(f"`{setting}`: {files.cert}: {error.strerror or error}") from None
-    return Pair(context, _names(certificate), certificate.not_valid_before_utc, certificate.not_valid_after_utc)
+    return Pair(context, names, begins, ends)
 
 
 def stamp(files: TlsPair) -> Stamp:
@@ -76,27 +63,3 @@ def _context(minimum: str) -> ssl.SSLContext:
     context.options |= ssl.OP_NO_RENEGOTIATION
     context.set_alpn_protocols(_PROTOCOLS)
     return context
-
-
-def _certificate(path: Path, setting: str) -> x509.Certificate:
-    """The first certificate of a file: the node's own, the chain behind it."""
-    try:
-        return x509.load_pem_x509_certificates(_read(path, setting))[0]
-    except ValueError:
-        raise SettingsError(f"`{setting}`: {path}: no certificate in PEM") from None
-
-
-def _names(certificate: x509.Certificate) -> tuple[str, ...]:
-    try:
-        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-    except (x509.ExtensionNotFound, ValueError):
-        return ()
-    return tuple(name.lower() for name in extension.value.get_values_for_type(x509.DNSName))
-
-
-def _read(path: Path, setting: str) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(_LARGEST)
-    except OSError as error:
-        raise SettingsError(f"`{setting}`: {path}: {error.strerror}") from None

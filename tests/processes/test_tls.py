@@ -94,6 +94,9 @@ def test_an_edge_speaks_tls_says_so_takes_new_files_and_drains(tmp_path: Path, a
         _until(lambda: _health(admin)["status"] == "degraded", "the bad file is told")
         assert "`tls.1.key`" in _health(admin)["listener"]["tls"]["certificates"][1]["error"]
         assert _served(url, authority, "a.films.test") == {"*.films.test"}
+        process.send_signal(signal.SIGHUP)
+        _until(lambda: "`tls.1.key`" in str(_health(admin)["settings"]), "new workers could not serve: the old ones do")
+        assert _served(url, authority, "a.films.test") == {"*.films.test"}
         other.become(authority.issue("new.test"))
         _until(lambda: _served(url, authority, "new.test") == {"new.test"}, "the new one is served")
         _until(lambda: _health(admin)["status"] == "ok", "well again")

@@ -46,16 +46,15 @@ class Authority:
         own = self._builder(self._key, self._name, 10, 10).add_extension(x509.BasicConstraints(True, None), True)
         self.file = self._write("authority.pem", _pem(own.sign(self._key, hashes.SHA256())))
 
-    def issue(self, *names: str, days: int = 10, since: int = 1) -> Files:
-        """A pair for DNS names and addresses, valid for `days` from now, since `since` days."""
+    def issue(self, *names: str, days: int = 10, since: int = 1, password: bytes = b"") -> Files:
+        """A pair for names and addresses, valid `days` from now, since `since` days; `password` locks the key."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "never.looked.at")])
         alternatives = x509.SubjectAlternativeName([_name(each) for each in names])
         built = self._builder(key, subject, days, since).add_extension(alternatives, False)
         number = next(_numbers)
-        secret = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        lock = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
+        secret = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, lock)
         return Files(
             self._write(f"{number}.pem", _pem(built.sign(self._key, hashes.SHA256()))),
             self._write(f"{number}.key", secret),

@@ -286,6 +286,7 @@ def test_wrong_files_are_told_with_their_setting(tmp_path: Path, authority: Auth
         ([pair, Files(other.cert, missing)], rf"`tls\.1\.key`: {missing}: No such file"),
         ([Files(pair.cert, other.key)], r"`tls\.0\.key`: .* does not belong to the certificate in "),
         ([Files(pair.key, pair.key)], r"`tls\.0\.cert`: .* no certificate in PEM"),
+        ([authority.issue(NAME, password=b"secret")], r"`tls\.0\.key`: .* an encrypted key cannot be used"),
         ([Files(pair.cert, pair.cert)], r"`tls\.0\.key`: .* no private key in PEM"),
     ):
         with pytest.raises(SettingsError, match=says):
