@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import pytest
 import uvloop
 
 from kit.clock import ManualClock
 from proxy.http import dates
+from tests.support.certificates import Authority, Files
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
@@ -25,3 +27,15 @@ def clock() -> ManualClock:
 def date(clock: ManualClock) -> str:
     """The clock's present time as a Date field."""
     return dates.render(clock.wall())
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    """Who issues what the test needs."""
+    return Authority(tmp_path / "authority")
+
+
+@pytest.fixture
+def pair(authority: Authority) -> Files:
+    """The edge's certificate."""
+    return authority.issue("edge.test")
