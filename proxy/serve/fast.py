@@ -18,6 +18,7 @@ from proxy.serve.heads import MOST_BYTES
 from proxy.serve.lane import Lane, Reply
 from proxy.serve.outbox import Outbox
 from proxy.serve.wire import reset
+from proxy.serve.writable import Writable
 from proxy.store.bodies import MemoryBody
 
 _LEFT = "viewer left"
@@ -48,11 +49,13 @@ class FastServer(Server):
     """Makes connections that have the lane."""
 
     def __init__(self, lane: Lane, handler: Handler, patience: Patience, row: Row, clock: Clock) -> None:
+        """Made, as its connections are, under the running loop."""
         super().__init__(handler, patience, row, clock)
-        self._lane = lane
+        self._lane, self._writable = lane, Writable()
 
     def __call__(self) -> "FastConnection":
-        return FastConnection(self, self._lane, loop=asyncio.get_running_loop(), **self._options)
+        loop = asyncio.get_running_loop()
+        return FastConnection(self, self._lane, self._writable, loop=loop, **self._options)
 
 
 class FastConnection(Connection):
@@ -70,11 +73,14 @@ class FastConnection(Connection):
         "_part",
         "_reply",
         "_turn",
+        "_writable",
     )
 
-    def __init__(self, server: Server, lane: Lane, *, loop: asyncio.AbstractEventLoop, **options: Any) -> None:
+    def __init__(
+        self, server: Server, lane: Lane, writable: Writable, *, loop: asyncio.AbstractEventLoop, **options: Any
+    ) -> None:
         super().__init__(server, loop=loop, **options)
-        self._lane = lane
+        self._lane, self._writable = lane, writable
         self._turn = Turn.AIOHTTP
         self._fd = -1
         self._early = self._part = b""
@@ -281,7 +287,7 @@ class FastConnection(Connection):
         if self._outbox is None:
             patience_s = self.patience.send_timeout_s
             if self._fd >= 0:
-                self._outbox = Outbox(self._fd, patience_s, self._ended)
+                self._outbox = Outbox(self._fd, self._writable, patience_s, self._ended)
             else:
                 assert self.transport is not None
                 self._outbox = EncryptedOutbox(self.transport, patience_s, self._ended)

@@ -1,7 +1,8 @@
 """The bytes of one answer on their way to a socket that takes what it likes: no wait, no copy, no blocked loop.
 
 A file goes by sendfile, behind its head in the same packet (MSG_MORE). A page that is not in memory is read off the
-loop first: sendfile would wait for the disk. After TURN bytes others get their turn.
+loop first: sendfile would wait for the disk. What was sent a moment ago is in memory still, and not looked at again.
+After TURN bytes others get their turn.
 """
 
 import asyncio
@@ -9,8 +10,9 @@ import os
 import socket
 from collections.abc import Callable
 
+from proxy.serve.writable import Writable
 from proxy.store.bodies import FileBody
-from proxy.store.descriptors import Lease
+from proxy.store.descriptors import Lease, Seen
 
 TURN = 4 * 2**20
 """Bytes at most before the loop serves somebody else: half a millisecond. Shorter turns cost more than they give."""
@@ -19,6 +21,8 @@ _CHUNK = 2 * 2**20
 _READ = 256 * 1024
 _RUN = 2**20
 """The kernel reads and drops pages by the run: so often one is looked at."""
+_FRESH_S = 1.0
+"""So long pages that were in memory are taken to be: the kernel drops first what nobody has read for longest."""
 
 Ended = Callable[[int, OSError | None], None]
 """Called once with the bytes sent, and why not all: ConnectionError (the viewer left), TimeoutError (it took nothing
@@ -28,17 +32,18 @@ for too long), another OSError (the disk)."""
 class Outbox:
     """Sends one answer at a time on a duplicate of a connection's descriptor: uvloop keeps its own to itself."""
 
-    def __init__(self, fd: int, timeout_s: float, ended: Ended) -> None:
+    def __init__(self, fd: int, writable: Writable, timeout_s: float, ended: Ended) -> None:
         self._loop = asyncio.get_running_loop()
+        self._writable = writable
         self._socket = socket.socket(fileno=os.dup(fd))
         self._timeout_s, self._ended = timeout_s, ended
         self._bytes = memoryview(b"")
         self._lease: Lease | None = None
-        self._at = self._end = self._in_memory_to = 0
+        self._start = self._at = self._end = self._in_memory_to = 0
         self.sent = 0
         """Bytes of the answer that the socket has taken."""
-        self._moved = 0.0
-        self._watching = self._reading = self._closed = False
+        self._began = self._moved = 0.0
+        self._reading = self._closed = False
         self._deadline: asyncio.TimerHandle | None = None
 
     def send(self, data: bytes | memoryview, sent: int = 0) -> None:
@@ -52,15 +57,15 @@ class Outbox:
         """Send `head`, then the bytes `start` to `end` of `file`."""
         self._bytes, self.sent = memoryview(head), 0
         self._lease = file.lease if end > start else None
-        self._at, self._end = file.offset + start, file.offset + end
-        self._in_memory_to = self._at
-        self._moved = self._loop.time()
+        self._start, self._end = file.offset + start, file.offset + end
+        self._in_memory_to = self._at = self._start
+        self._began = self._moved = self._loop.time()
         self._push()
 
     def close(self) -> None:
         """Give up what is under way, without a word, and the descriptor."""
         self._closed = True
-        self._unwatch()
+        self._writable.forget(self._socket.fileno())
         if self._deadline is not None:
             self._deadline.cancel()
         self._lease = None
@@ -76,7 +81,8 @@ class Outbox:
                 if self._bytes:
                     self._send_bytes()
                 elif self._at < self._in_memory_to or self._is_in_memory():
-                    self._send_file()
+                    if not self._send_file():
+                        break
                 else:
                     self._read_ahead()
                     return
@@ -97,20 +103,28 @@ class Outbox:
         self.sent += count
         self._bytes = self._bytes[count:]
 
-    def _send_file(self) -> None:
-        assert self._lease is not None
-        count = os.sendfile(self._socket.fileno(), self._lease.fd, self._at, self._in_memory_to - self._at)
+    def _send_file(self) -> bool:
+        """Whether the socket took all that it was given: then it may take more."""
+        lease, wanted = self._lease, self._in_memory_to - self._at
+        assert lease is not None
+        count = os.sendfile(self._socket.fileno(), lease.fd, self._at, wanted)
         if not count:
             raise OSError("a cache file ended early")
         self.sent += count
         self._at += count
         if self._at >= self._end:
+            if not lease.seen.covers(self._start, self._end, self._began - _FRESH_S):
+                lease.seen = Seen(self._start, self._end, self._began)
             self._lease = None
+        return count == wanted
 
     def _is_in_memory(self) -> bool:
         """Whether the next chunk's pages are in memory: the last one, and one a run before it."""
         assert self._lease is not None
         end = min(self._at + _CHUNK, self._end)
+        if self._lease.seen.covers(self._at, end, self._loop.time() - _FRESH_S):
+            self._in_memory_to = end
+            return True
         try:
             for place in range(end - 1, self._at - 1, -_RUN):
                 os.preadv(self._lease.fd, (bytearray(1),), place, os.RWF_NOWAIT)
@@ -122,7 +136,6 @@ class Outbox:
     def _read_ahead(self) -> None:
         """Have the next chunk read by a thread, then go on."""
         assert self._lease is not None
-        self._unwatch()
         self._reading = True
         end = min(self._at + _CHUNK, self._end)
         reading = self._loop.run_in_executor(None, _read_through, self._lease, self._at, end)
@@ -142,9 +155,7 @@ class Outbox:
 
     def _watch(self) -> None:
         """Go on when the socket takes more; let go of a viewer that does not."""
-        if not self._watching:
-            self._watching = True
-            self._loop.add_writer(self._socket.fileno(), self._push)
+        self._writable.wait(self._socket.fileno(), self._push)
         if self._deadline is None:
             self._deadline = self._loop.call_later(self._timeout_s, self._late)
 
@@ -162,14 +173,9 @@ class Outbox:
             )
 
     def _finish(self, error: OSError | None) -> None:
-        self._unwatch()
+        self._writable.cancel(self._socket.fileno())
         self._lease, self._bytes = None, memoryview(b"")
         self._ended(self.sent, error)
-
-    def _unwatch(self) -> None:
-        if self._watching:
-            self._watching = False
-            self._loop.remove_writer(self._socket.fileno())
 
 
 def _read_through(lease: Lease, start: int, end: int) -> None:

@@ -2,16 +2,34 @@
 
 import os
 from collections import OrderedDict
+from typing import NamedTuple
+
+
+class Seen(NamedTuple):
+    """The bytes `start` to `end` of a file were in memory at `when`, by the loop's clock."""
+
+    start: int
+    end: int
+    when: float
+
+    def covers(self, start: int, end: int, since: float) -> bool:
+        """Whether that holds for these bytes, `since` then or later."""
+        return self.start <= start and end <= self.end and self.when >= since
+
+
+_NOTHING = Seen(0, 0, 0.0)
 
 
 class Lease:
     """An open descriptor. It is closed with the last reference to this object, so a reader that holds the lease can
     never find another file under the number."""
 
-    __slots__ = ("fd",)
+    __slots__ = ("fd", "seen")
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
+        self.seen = _NOTHING
+        """What was last known of its pages, for all readers."""
 
     def __del__(self) -> None:
         os.close(self.fd)
