@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 BIN := .venv/bin
 
-.PHONY: install tools demo test check soak bench clean
+.PHONY: install tools demo test check soak bench bench-peers clean
 
 install: .venv/installed
 
@@ -31,6 +31,10 @@ soak: tools
 
 bench: install
 	@$(BIN)/python -m headrace.main bench small
+
+bench-peers: install
+	@bash deploy/bootstrap peers
+	@$(BIN)/python -m headrace.main bench peers
 
 clean:
 	rm -rf .venv .headrace node_modules

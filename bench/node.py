@@ -77,7 +77,7 @@ class Node:
     def memory(self) -> Memory:
         """What its processes hold now."""
         workers = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
-        rollups = [_rollup(pid) for pid in (self._process.pid, *map(int, workers))]
+        rollups = [rollup(pid) for pid in (self._process.pid, *map(int, workers))]
         private = max(each["Private_Clean"] + each["Private_Dirty"] for each in rollups[1:])
         return Memory(sum(each["Pss"] for each in rollups), private)
 
@@ -136,7 +136,8 @@ def _ready(process: "subprocess.Popen[bytes]", file: Path, log: Path, began: flo
     return Node(process, told["url"], told["admin"], took)
 
 
-def _rollup(pid: int) -> dict[str, int]:
+def rollup(pid: int) -> dict[str, int]:
+    """Bytes of a process by kind, as /proc/PID/smaps_rollup has them."""
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
     words = [text.split() for text in lines]
     return {name.rstrip(":"): int(value) * 1024 for name, value, *_ in words}

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from bench.report import Report
 
 bench = typer.Typer(
-    help="Measure: eviction, store, collapse; `small` is all of it in its small form.", no_args_is_help=True
+    help="Measure: eviction, store, collapse, peers; `small` is the first three in their small form.",
+    no_args_is_help=True,
 )
 AsJson = Annotated[bool, typer.Option("--json", help="Only the JSON lines.")]
 Record = Annotated[bool, typer.Option("--record", help="Append to bench/results and compare with the last like it.")]
@@ -100,6 +101,32 @@ def collapse(
     _tell([report], as_json=as_json, record_it=record_it)
 
 
+@bench.command("peers")
+def peers(
+    seconds: Annotated[int, typer.Option(min=1, max=60, help="Length of a round.")] = 3,
+    rounds: Annotated[int, typer.Option(min=1, max=50, help="Rounds of each peer, in turn; medians count.")] = 3,
+    small_form: Annotated[bool, typer.Option("--small", help="Sizes only, one short round: under a minute.")] = False,
+    svg: Annotated[Path | None, typer.Option(help="File for a chart.")] = None,
+    as_json: AsJson = False,
+    record_it: Record = False,
+) -> None:
+    """Headrace beside nginx, Varnish and a bare sendfile loop: CPU, latency and memory of the same answers.
+
+    Needs nginx, varnish and wrk; in a checkout they are installed where root may. One core serves, another asks.
+
+    Example: headrace bench peers --rounds 5 --svg peers.svg
+    """
+    from bench.peers import cases, chart, run
+
+    _install()
+    asked = cases.sizes() if small_form else [*cases.sizes(), *cases.players()]
+    with _saying(quiet=as_json) as say:
+        report = run.peers(asked, 1 if small_form else seconds, 1 if small_form else rounds, say)
+    if svg:
+        svg.write_text(chart.chart(report.figures["rows"]), encoding="utf-8")
+    _tell([report], as_json=as_json, record_it=record_it)
+
+
 @bench.command("trace")
 def write_trace(
     out: Annotated[Path, typer.Argument(help="CSV file to write: time,object,size.")],
@@ -141,6 +168,21 @@ def small(as_json: AsJson = False) -> None:
             uvloop.run(store.store(20_000, 3, say)),
         ]
     _tell(reports, as_json=as_json, record_it=True)
+
+
+def _install() -> None:
+    """What the peers need from Debian, by the script of all chores; where that cannot, say what to install."""
+    import subprocess
+
+    from bench.peers.lineup import missing
+
+    if not missing():
+        return
+    script = Path(__file__).parents[1] / "deploy" / "bootstrap"
+    if script.exists():
+        subprocess.run(["bash", str(script), "peers"], check=False)
+    if absent := missing():
+        raise typer.BadParameter(f"please run: apt-get install --no-install-recommends {' '.join(absent)}")
 
 
 @contextmanager

@@ -1,0 +1,96 @@
+"""Peers as processes: started on their core, ended, their CPU and memory read from /proc."""
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.node import NodeFailed, rollup, until
+
+SERVER_CORE, LOAD_CORE = 0, 1
+_TICK = os.sysconf("SC_CLK_TCK")
+_END_S = 30.0
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A server that is measured; `prefix` stands before an object's path. `settings`: what it was told."""
+
+    name: str
+    port: int
+    prefix: str
+    process: "subprocess.Popen[bytes]"
+    settings: str
+
+    def target(self, path: str) -> str:
+        """What is asked of it for the object at `path`."""
+        return self.prefix + path
+
+    def url(self, path: str) -> str:
+        """Where that is."""
+        return f"http://127.0.0.1:{self.port}{self.target(path)}"
+
+    def cpu_s(self) -> float:
+        """CPU seconds of all its processes until now, in steps of a hundredth."""
+        return sum(_cpu_s(pid) for pid in _tree(self.process.pid))
+
+    def pss(self) -> int:
+        """Bytes of memory of all its processes, shared pages divided; the files that it serves are not among them."""
+        return sum(rollup(pid)["Pss"] for pid in _tree(self.process.pid))
+
+
+@contextlib.contextmanager
+def running(command: Sequence[str], log: Path, ready: Callable[[], bool]) -> Iterator["subprocess.Popen[bytes]"]:
+    """`command` on the servers' core, from when it is `ready`; ended on leaving. NodeFailed with the end of its log."""
+    with log.open("ab") as out:
+        process = subprocess.Popen(["taskset", "-c", str(SERVER_CORE), *command], stdout=out, stderr=out)
+    try:
+        until(lambda: process.poll() is not None or ready(), f"{command[0]} serves")
+        if process.poll() is not None:
+            raise NodeFailed(f"{command[0]} ended: {log.read_text(errors='replace')[-2_000:]}")
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def accepts(port: int) -> bool:
+    """Whether somebody listens there."""
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
+
+
+def which(name: str) -> str | None:
+    """The command's path; servers are often where only root looks."""
+    return shutil.which(name, path=os.pathsep.join([*os.get_exec_path(), "/usr/sbin"]))
+
+
+def free_port() -> int:
+    """One that nobody has now."""
+    with socket.socket() as each:
+        each.bind(("127.0.0.1", 0))
+        port: int = each.getsockname()[1]
+    return port
+
+
+def _tree(pid: int) -> list[int]:
+    """A process and all below it; what ends meanwhile is left out."""
+    found = [pid]
+    with contextlib.suppress(OSError):
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            found += _tree(int(child))
+    return found
+
+
+def _cpu_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICK
