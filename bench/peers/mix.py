@@ -1,6 +1,7 @@
 """Load over many addresses: wrk's scripts reach a few thousand a second, this some 50,000 on one core.
 
-python -m bench.peers.mix PORT FILE SECONDS CONNECTIONS; FILE has a target a line, asked for in order and over again.
+python -m bench.peers.mix PORT FILE SECONDS CONNECTIONS; FILE has a target a line, asked for in order and over again;
+in 0 SECONDS, once.
 Prints {"requests", "seconds", "p50_s", "p99_s"}. Every answer must be a whole 200.
 """
 
@@ -18,6 +19,7 @@ from bench.peers.load import FIELDS
 
 _READ = 1 << 20
 _PATIENCE_S = 30.0
+_NO_END_S = 3_600.0
 
 
 class Client:
@@ -53,14 +55,15 @@ class Client:
 
 
 def drive(clients: list[Client], requests: Iterator[bytes], seconds: float) -> tuple[int, "array[float]"]:
-    """Keep every client busy for so long; how many answers came, and the seconds that each took."""
+    """Keep every client busy for so long, or until there are no more requests; how many answers came, and the seconds
+    that each took."""
     poll, took = select.epoll(), array("d")
     of = {each.socket.fileno(): each for each in clients}
     for fd, each in of.items():
         poll.register(fd, select.EPOLLIN)
         each.ask(next(requests), time.perf_counter())
-    end, now = time.perf_counter() + seconds, 0.0
-    while now < end:
+    busy, end, now = len(of), time.perf_counter() + seconds, 0.0
+    while now < end and busy:
         ready = poll.poll(_PATIENCE_S)
         if not ready:
             raise ConnectionError("no answer")
@@ -69,7 +72,10 @@ def drive(clients: list[Client], requests: Iterator[bytes], seconds: float) -> t
             if each.answered():
                 now = time.perf_counter()
                 took.append(now - each.began)
-                each.ask(next(requests), now)
+                if request := next(requests, b""):
+                    each.ask(request, now)
+                else:
+                    busy -= 1
     return len(took), took
 
 
@@ -78,17 +84,18 @@ def _length(head: bytes) -> int:
     return int(found)
 
 
-def _requests(targets: Path) -> Iterator[bytes]:
+def _requests(targets: Path) -> list[bytes]:
     fields = "".join(f"{field}\r\n" for field in ("Host: bench.test", *FIELDS))
-    return cycle([f"GET {each} HTTP/1.1\r\n{fields}\r\n".encode() for each in targets.read_text().splitlines()])
+    return [f"GET {each} HTTP/1.1\r\n{fields}\r\n".encode() for each in targets.read_text().splitlines()]
 
 
 def main() -> None:
     """See the module."""
     port, file, seconds, connections = sys.argv[1:]
     clients = [Client(int(port)) for _ in range(int(connections))]
+    requests, lasting = _requests(Path(file)), float(seconds)
     began = time.perf_counter()
-    count, took = drive(clients, _requests(Path(file)), float(seconds))
+    count, took = drive(clients, cycle(requests), lasting) if lasting else drive(clients, iter(requests), _NO_END_S)
     spent = time.perf_counter() - began
     times = sorted(took)
     p50, p99 = (times[int(share * len(times))] for share in (0.5, 0.99))

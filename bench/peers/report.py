@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.peers import many
 from bench.peers.cases import Row
 from bench.peers.lineup import BARE, LANE, NGINX, VARNISH
+from bench.peers.many import Compared
 from bench.peers.processes import Peer, which
 from bench.record import Machine
 from bench.report import Report
@@ -26,6 +28,11 @@ _MOST = {
 """The CPU a request over a peer's, at most."""
 _MOST_BESIDE_PLAIN = 1.2
 """A range's or a 304's CPU over the plain hit's, at most."""
+_MOST_OF_ONE = 1 / 0.9
+"""The CPU a request of many objects, or of two workers, over that of one, at most."""
+_MOST_A_MISS_S = 0.0015
+_MOST_BESIDE_SLOW_S = 0.005
+"""The p99 of a quick viewer."""
 
 
 def ratios(rows: Sequence[Row]) -> dict[str, float]:
@@ -57,15 +64,39 @@ def failed(found: dict[str, float]) -> tuple[str, ...]:
     )
 
 
-def report(rows: Sequence[Row], peers: Sequence[Peer], parameters: dict[str, Any]) -> Report:
-    """All of it, with what the peers were told and what they ran on."""
+def failed_alone(compared: dict[str, Compared]) -> tuple[str, ...]:
+    """The targets that Headrace misses without anybody beside it, in words."""
+    missed = [
+        f"{name}: {each.ratio:.2f} times the CPU a request of one, at most {_MOST_OF_ONE:.2f} wanted"
+        for name, each in compared.items()
+        if (name == many.WORKERS or name.endswith(many.POPULAR)) and each.ratio > _MOST_OF_ONE
+    ]
+    miss, slow = compared.get(many.MISS), compared.get(many.SLOW)
+    if miss and miss.added_p50_s > _MOST_A_MISS_S:
+        missed.append(f"{many.MISS} adds {miss.added_p50_s * 1e3:.2f} ms at p50, at most 1.5 ms wanted")
+    if slow and (p99 := slow.line()["p99_ms"]) > _MOST_BESIDE_SLOW_S * 1e3:
+        missed.append(f"{many.SLOW}: p99 of a quick one {p99:.2f} ms, less than 5 ms wanted")
+    return tuple(missed)
+
+
+def report(
+    rows: Sequence[Row],
+    peers: Sequence[Peer],
+    parameters: dict[str, Any],
+    compared: dict[str, Compared],
+    memory: dict[str, int],
+) -> Report:
+    """All of it, with what the peers were told and what they ran on. `memory`: bytes of nodes, by what they hold."""
     found = ratios(rows)
     figures = {
         "rows": [row.line() for row in rows],
+        "alone": {name: each.line() for name, each in compared.items()},
+        "pss_mb": {name: round(size / 1e6, 1) for name, size in memory.items()},
         "host": host(),
         "settings": {peer.name: peer.settings for peer in peers},
     }
-    return Report("peers", parameters, figures, found, failed(found))
+    alone = {f"{name} / one": each.ratio for name, each in compared.items() if name not in (many.MISS, many.SLOW)}
+    return Report("peers", parameters, figures, found | alone, (*failed(found), *failed_alone(compared)))
 
 
 def host() -> dict[str, str]:

@@ -42,6 +42,7 @@ EDGE = """\
 listen = "127.0.0.1:{port}"
 origin = "http://127.0.0.1:{origin}"
 access = "token"
+authority = "bench"
 keys_dir = "{root}/keys"
 access_log = "{root}/{name}.access"
 fast_lane = {lane}

@@ -30,8 +30,6 @@ from proxy.store.bodies import FileBody, MemoryBody
 from proxy.store.sparse import SparseBody
 from proxy.store.store import Store
 
-_ROUTES = 25_000
-"""As many as the store remembers entries."""
 _CONDITIONED = 4
 """Answers to conditions (a range, a validator) kept ready a target."""
 _DRAWN = 128
@@ -74,7 +72,7 @@ class Lane:
         self._name, self._tier, self._store, self._clock, self._authority = name, tier, store, clock, authority
         self.account = account
         self.heads = Heads()
-        self._routes: Memo[str, Route] = Memo(_ROUTES)
+        self._routes: Memo[str, Route] = Memo(store.bounds.entries)
         self._ids: list[str] = []
 
     def reply(self, target: str, block: Block) -> Reply | None:

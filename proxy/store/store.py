@@ -24,7 +24,9 @@ from proxy.store.volumes import Volume, Volumes
 T = TypeVar("T")
 
 _ENTRIES = 25_000
-"""Of 1.8 KB each with a dozen fields: 45 MB. What is not among them is found in its directory."""
+_MEMORY_AN_ENTRY = 2_560
+"""Entries are 1.8 KB each with a dozen fields. What is not among them is found in its directory, at twenty times the
+price of a hit: so many are kept as there may be small bodies in memory."""
 _TOUCH_EVERY_S = 60.0
 
 METRICS = (
@@ -58,6 +60,11 @@ class Bounds:
     pinned: int = 0
     descriptors: int = 256
     """Files kept open for the next reader."""
+
+    @property
+    def entries(self) -> int:
+        """Answers remembered."""
+        return max(_ENTRIES, self.memory // _MEMORY_AN_ENTRY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +101,7 @@ class Store:
         self.volumes, self.bounds = volumes, bounds
         self.admission, self.pinning = admission or Admission(row, None, 0), pinning or Pinning()
         self._row, self._node = row, node
-        self._entries = Entries(_ENTRIES, bounds.memory, bounds.pinned)
+        self._entries = Entries(bounds.entries, bounds.memory, bounds.pinned)
         self._descriptors = Descriptors(bounds.descriptors)
         self._sparse: WeakValueDictionary[bytes, SparseFile] = WeakValueDictionary()
         self._changing: set[asyncio.Future[Any]] = set()

@@ -3,16 +3,19 @@
 import contextlib
 import socket
 import threading
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
 
+from bench.peers import many
 from bench.peers.cases import Row
 from bench.peers.chart import chart
 from bench.peers.lineup import AIOHTTP, BARE, LANE
 from bench.peers.load import Round
+from bench.peers.many import Compared
 from bench.peers.mix import Client, drive
-from bench.peers.report import failed, ratios
+from bench.peers.report import failed, failed_alone, ratios
 
 
 def row(case: str, peer: str, *costs_us: float) -> Row:
@@ -52,6 +55,32 @@ def test_a_line_has_the_figures_of_the_issue() -> None:
     assert (line["p50_ms"], line["p99_ms"], line["pss_mb"]) == (1.0, 2.0, 5.0)
 
 
+def rounds(cost_us: float, p50_ms: float = 0.1, p99_ms: float = 1.0) -> list[Round]:
+    """One of 1,000 requests."""
+    return [Round(1_000, cost_us / 1e3, 1.0, p50_ms / 1e3, p99_ms / 1e3)]
+
+
+def test_what_headrace_misses_alone_is_told() -> None:
+    compared = {
+        many.WORKERS: Compared(rounds(11), rounds(10)),
+        f"100 objects, {many.POPULAR}": Compared(rounds(12), rounds(10)),
+        many.MISS: Compared(rounds(900, 1.7), rounds(50, 0.1)),
+        many.SLOW: Compared(rounds(20, p99_ms=6.0), rounds(20)),
+    }
+    assert failed_alone(compared) == (
+        "100 objects, zipf 0.9: 1.20 times the CPU a request of one, at most 1.11 wanted",
+        "a miss adds 1.60 ms at p50, at most 1.5 ms wanted",
+        "slow viewers: p99 of a quick one 6.00 ms, less than 5 ms wanted",
+    )
+
+
+def test_what_is_popular_is_drawn_most_and_everything_may_be() -> None:
+    drawn = Counter(many.drawn(1_000))
+    most = [count for _, count in drawn.most_common()]
+    assert sum(most[:10]) > 0.2 * sum(most)
+    assert len(most) > 900
+
+
 def test_the_chart_has_a_bar_a_peer_and_leaves_other_cases_out() -> None:
     rows = [row("2 KB", LANE, 10), row("2 KB", BARE, 5), row("2 KB, If-None-Match", LANE, 9)]
     text = chart([each.line() for each in rows])
@@ -85,6 +114,13 @@ def test_the_mix_counts_whole_answers() -> None:
         count, took = drive([client], asked, 0.05)
     assert count == len(took) > 0
     assert all(each > 0 for each in took)
+
+
+def test_once_is_once() -> None:
+    asked = iter([b"GET /one HTTP/1.1\r\n\r\n"] * 7)
+    with server() as port, contextlib.closing(Client(port)) as client:
+        count, _ = drive([client], asked, 60.0)
+    assert count == 7
 
 
 def test_the_mix_takes_nothing_but_a_200() -> None:
