@@ -76,16 +76,18 @@ class Memories:
         return (self.many.private - self.empty.private - self.bodies) / objects
 
 
-async def store(objects: int, rounds: int = 6, say: Say = lambda _: None, *, starts: int = 3) -> Report:
+async def store(
+    objects: int, rounds: int = 6, say: Say = lambda _: None, *, starts: int = 3, memory: int = _MEMORY
+) -> Report:
     """Measure with so many objects, `rounds` of latencies and `starts` of each node; the baselines are an empty node
-    and one with FEW objects."""
+    and one with FEW objects. `memory`: bytes of bodies that a node may hold; it bounds what is remembered too."""
     with tempfile.TemporaryDirectory(prefix="headrace-bench-") as folder:
         async with origin(b"") as upstream:
             upstream.open.set()
             places = Places(Path(folder), upstream.url, objects)
             await asyncio.to_thread(_prepare, places, say)
             ready = await asyncio.to_thread(_starts, places, starts, say)
-            resting, used = await _memory(places, say)
+            resting, used = await _memory(places, say, memory)
             took = {way: await _latencies(places, way, rounds, say) for way in ("memory", "disk")}
             if upstream.asked:
                 raise NodeFailed(f"{upstream.asked} requests were no hits")
@@ -124,9 +126,9 @@ def _starts(places: Places, times: int, say: Say) -> Starts:
     return Starts(**{name: median(each) for name, each in seconds.items()})
 
 
-async def _memory(places: Places, say: Say) -> tuple[Memories, Memories]:
+async def _memory(places: Places, say: Say, memory: int) -> tuple[Memories, Memories]:
     """At rest after a start, and after requests over more objects than a worker remembers."""
-    with _pair(places, "empty", "many") as (empty, many):
+    with _pair(places, "empty", "many", memory) as (empty, many):
         say("reading memory")
         await asyncio.to_thread(many.loaded)
         resting = Memories(empty.memory(), many.memory(), 0)

@@ -63,6 +63,9 @@ def eviction(
 def store(
     objects: Annotated[int, typer.Option(min=1_000, max=10_000_000, help="Objects of the large node.")] = 1_000_000,
     rounds: Annotated[int, typer.Option(min=1, max=100, help="Rounds of latency, few and many in turn.")] = 6,
+    memory: Annotated[
+        int, typer.Option(min=1, max=2**20, help="MiB of bodies that a node may hold; it bounds what it remembers too.")
+    ] = 256,
     as_json: AsJson = False,
     record_it: Record = False,
 ) -> None:
@@ -77,7 +80,7 @@ def store(
     from bench import store as part
 
     with _saying(quiet=as_json) as say:
-        report = uvloop.run(part.store(objects, rounds, say))
+        report = uvloop.run(part.store(objects, rounds, say, memory=memory * 2**20))
     _tell([report], as_json=as_json, record_it=record_it)
 
 

@@ -46,7 +46,7 @@ class StoreSettings(Settings):
     """Bytes on disk at most, in all directories together, as du counts them; each has an even share."""
     memory: Size = 256 * 2**20
     """Bytes of bodies in memory at most, for all workers together. What is remembered of answers comes on top: one for
-    every 2.5 KB of a worker's share, at least 25,000, of about 3 KB each when viewers ask for them."""
+    every 2.5 KB of a worker's share, at least 20,000, of about 2.2 KB each when viewers ask for them."""
     memory_object: Size = 256 * 2**10
     """Largest body kept in memory."""
     slice: Annotated[Size, AfterValidator(_slice)] = 2**20

@@ -23,7 +23,7 @@ from proxy.store.volumes import Volume, Volumes
 
 T = TypeVar("T")
 
-_ENTRIES = 25_000
+_ENTRIES = 20_000
 _MEMORY_AN_ENTRY = 2_560
 """Entries are 1.8 KB each with a dozen fields. What is not among them is found in its directory, at twenty times the
 price of a hit: so many are kept as there may be small bodies in memory."""
