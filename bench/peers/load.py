@@ -70,5 +70,5 @@ def mix(peer: Peer, targets: Path, seconds: float, connections: int) -> Round:
 
 
 def _latency(text: str, percent: int) -> float:
-    found = re.search(rf"^ +{percent}% +([0-9.]+)(us|ms|s|m)$", text, re.MULTILINE)
+    found = re.search(rf"^ +{percent}% +([0-9.]+)(us|ms|s|m) *$", text, re.MULTILINE)
     return float(found[1]) * _UNITS[found[2]] if found else 0.0
