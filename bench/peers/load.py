@@ -49,7 +49,7 @@ def wrk(peer: Peer, path: str, seconds: int, connections: int, fields: Sequence[
     done = re.search(r"(\d+) requests in ([0-9.]+)(us|ms|s|m)", text)
     if done is None or "Socket errors: connect" in text or ("Non-2xx" in text and not fields):
         raise NodeFailed(f"{peer.name} did not answer as wanted: {text[-1_000:]}")
-    return Round(int(done[1]), spent, float(done[2]) * _UNITS[done[3]], _latency(text, 50), _latency(text, 99))
+    return Round(int(done[1]), spent, float(done[2]) * _UNITS[done[3]], latency(text, 50), latency(text, 99))
 
 
 def mix(peer: Peer, targets: Path, seconds: float, connections: int) -> Round:
@@ -69,6 +69,7 @@ def mix(peer: Peer, targets: Path, seconds: float, connections: int) -> Round:
     return Round(told["requests"], spent, told["seconds"], told["p50_s"], told["p99_s"])
 
 
-def _latency(text: str, percent: int) -> float:
+def latency(text: str, percent: int) -> float:
+    """Seconds at that percentile, of what wrk says; it pads a unit of one letter. 0 where it says nothing."""
     found = re.search(rf"^ +{percent}% +([0-9.]+)(us|ms|s|m) *$", text, re.MULTILINE)
     return float(found[1]) * _UNITS[found[2]] if found else 0.0

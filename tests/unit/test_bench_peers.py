@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bench.peers import many
+from bench.peers import load, many
 from bench.peers.cases import Row
 from bench.peers.chart import chart
 from bench.peers.lineup import AIOHTTP, BARE, LANE
@@ -127,3 +127,9 @@ def test_the_mix_takes_nothing_but_a_200() -> None:
     asked = iter([b"GET /bad HTTP/1.1\r\n\r\n"] * 9)
     with server() as port, contextlib.closing(Client(port)) as client, pytest.raises(ConnectionError, match="404"):
         drive([client], asked, 5.0)
+
+
+@pytest.mark.parametrize(("said", "seconds"), [("  1.23ms", 0.00123), ("  2.05s ", 2.05), ("900.00us", 0.0009)])
+def test_latencies_are_read_as_wrk_pads_them(said: str, seconds: float) -> None:
+    text = f"  Latency Distribution\n     50%    1.00us\n     99%  {said}\n"
+    assert load.latency(text, 99) == pytest.approx(seconds)
