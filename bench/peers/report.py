@@ -99,6 +99,11 @@ def report(
     return Report("peers", parameters, figures, found | alone, (*failed(found), *failed_alone(compared)))
 
 
+def congestion_control() -> str:
+    """The kernel's, for every peer: what a large body costs depends on it more than on the server."""
+    return Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text().strip()
+
+
 def host() -> dict[str, str]:
     """What the figures depend on: they are of that day and machine."""
     machine = Machine.this()
@@ -106,7 +111,7 @@ def host() -> dict[str, str]:
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "cpu": f"{machine.cores} x {machine.cpu}",
         "kernel": platform.release().partition("-")[0],
-        "congestion control": Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text().strip(),
+        "congestion control": congestion_control(),
         "nginx": _version("nginx", "-v"),
         "varnish": _version("varnishd", "-V"),
         "python": platform.python_version(),

@@ -25,7 +25,8 @@ def peers(cases: Sequence[Case], seconds: int, rounds: int, *, alone: bool, say:
             rows += measure(case, everybody, seconds, rounds, say)
         compared, memory = _alone(line, Path(folder), everybody, seconds, rounds, say) if alone else ({}, {})
     parameters: dict[str, Any] = {"seconds": seconds, "rounds": rounds, "cases": [case.name for case in cases]}
-    return report.report(rows, everybody, parameters | {"alone": alone}, compared, memory)
+    parameters |= {"alone": alone, "congestion_control": report.congestion_control()}
+    return report.report(rows, everybody, parameters, compared, memory)
 
 
 def _alone(
