@@ -1,4 +1,4 @@
-"""Load over many addresses: wrk's scripts reach a few thousand a second, this 18,000 to 30,000 seen on one core.
+"""Load over many addresses: wrk's scripts reach a few thousand a second, this 18,000 to 30,000 on a busy core.
 
 python -m bench.peers.mix PORT FILE SECONDS CONNECTIONS; FILE has a target a line, asked for in order and over again;
 in 0 SECONDS, once.
