@@ -25,6 +25,9 @@ _SECRET = re.compile(r"(?:~|%7[eE])[^/?&]*|[A-Za-z0-9_.=%-]{100,}")
 """What may be a token: all behind its mark, however the mark was written, and runs longer than any name of ours."""
 
 
+_MARK = len(urls.TOKEN_MARK)
+
+
 class TokenTier:
     """Admits bearers of a genuine token for the path. See proxy.serve.tier.Tier."""
 
@@ -53,11 +56,11 @@ class TokenTier:
 
     def quick(self, target: str, now: float) -> tuple[str, str] | None:
         """See Tier. The token was verified before; its times and its path are looked at each time."""
-        if not target.startswith(urls.TOKEN_MARK):
+        slash = target.find("/", _MARK)
+        if slash < 0 or not target.startswith(urls.TOKEN_MARK):
             return None
-        token, slash, rest = target[2:].partition("/")
-        rest = slash + rest
-        grant = self._verifier.recall(token, rest.partition("?")[0] if "?" in rest else rest, now)
+        rest = target[slash:]
+        grant = self._verifier.recall(target[_MARK:slash], rest.partition("?")[0] if "?" in rest else rest, now)
         return None if grant is None else (rest, grant.token_id)
 
     def forwarded(self, fields: Fields) -> Fields:
