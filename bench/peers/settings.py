@@ -47,5 +47,5 @@ keys_dir = "{root}/keys"
 access_log = "{root}/{name}.access"
 fast_lane = {lane}
 workers = {workers}
-store = {{ cache_dir = "{root}/{name}", disk = "4GiB", memory = "256MiB", memory_object = "16KiB" }}
+store = {{ cache_dir = "{root}/{name}", disk = "4GiB", memory = "256MiB" }}
 """

@@ -289,12 +289,14 @@ class FastConnection(Connection):
 
     def _send_file(self, reply: Reply, file: FileBody, start: int, end: int) -> bool:
         """`_send` for a part of a file."""
-        sent = 0
-        if type(self._outbox) is Outbox:
-            sent = self._outbox.at_once(reply.head, file, start, end)
-            if sent == len(reply.head) + end - start:
+        outbox, head = self._outbox, reply.head
+        if type(outbox) is Outbox and (sent := outbox.at_once(head, file, start, end)):
+            if sent == len(head) + end - start:
                 return self._sent(reply, sent)
-        self._begin(reply).send_file(reply.head, file, start, end, sent)
+            self._begin(reply)
+            outbox.send_file(head, file, start, end, sent)
+        else:
+            self._begin(reply).send_file(head, file, start, end)
         return self._turn is Turn.LANE
 
     def _sent(self, reply: Reply, sent: int) -> bool:

@@ -41,8 +41,8 @@ class Block:
 
 
 Head = tuple[str, Block, int]
-"""(target, field lines, bytes of the whole head), the lines recognised. The target is "" where only aiohttp may answer;
-otherwise it is what stands where a target should, not looked at: it may be answered only as one that is known (`sound`)."""
+"""(target, field lines, bytes of the whole head), the lines recognised. The target is "" where only aiohttp may
+answer; else it is what stands where a target should, not looked at: only one that is known may be answered (`sound`)."""
 
 
 class Heads:

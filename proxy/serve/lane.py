@@ -83,7 +83,7 @@ class Lane:
         if stored is None:
             return None
         meta, body = stored
-        if type(body) is SparseBody:
+        if isinstance(body, SparseBody):
             return None
         known = route.conditioned.get(block.conditions) if block.conditions else route.whole
         if known is None or known.meta is not meta or known.size != body.length:

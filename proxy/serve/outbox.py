@@ -54,8 +54,8 @@ class Outbox:
         self._push()
 
     def at_once(self, head: bytes, file: FileBody, start: int, end: int) -> int:
-        """Send what the socket takes of a head and a part of a file that was in memory a moment ago; how many bytes that
-        was. The rest, and what goes wrong, is send_file's."""
+        """Send what the socket takes of a head and a part of a file that was in memory a moment ago; how many bytes
+        that was. The rest, and what goes wrong, is send_file's."""
         lease, place, sent = file.lease, file.offset + start, 0
         if end - start <= _CHUNK and lease.seen.covers(place, file.offset + end, self._loop.time() - _FRESH_S):
             try:

@@ -121,7 +121,7 @@ class Store:
         return stored
 
     def peek(self, key: str, now: float) -> tuple[Meta, MemoryBody | FileBody | SparseBody] | None:
-        """`lookup` of what this worker can serve at once, without the disk: the answer and its body; None: ask `lookup`."""
+        """`lookup` of what this worker can serve at once, without the disk: answer and body; None: ask `lookup`."""
         entry = self._entries.get(key)
         if entry is None or (body := self._body(entry)) is None:
             return None
@@ -148,7 +148,7 @@ class Store:
         return None if entry is None or body is None else Stored(entry.meta, body, entry)
 
     def _body(self, entry: Entry) -> MemoryBody | FileBody | SparseBody | None:
-        """The body of an entry; None where it must be looked for again: an invalidation came, or its file is not open."""
+        """The body of an entry; None where it must be looked for again: an invalidation came, its file is not open."""
         if entry.epoch != self._node.epochs[entry.shard]():
             return None
         if entry.body is not None:
