@@ -42,7 +42,7 @@ class Block:
 
 Head = tuple[str, Block, int]
 """(target, field lines, bytes of the whole head), the lines recognised. The target is "" where only aiohttp may
-answer; else it is what stands where a target should, not looked at: only one that is known may be answered (`sound`)."""
+answer; else it is what stands where a target should, not looked at: only a known one may be answered (`sound`)."""
 
 
 class Heads:

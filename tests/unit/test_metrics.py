@@ -119,5 +119,5 @@ def test_one_count_of_a_family_that_stands_for_others_is_seen_in_each_of_them() 
     text = board.render()
     assert 'h_kinds{kind="x"} 2' in text
     assert "h_many" not in text
-    with pytest.raises(ValueError, match="not enough values|too many values"):
+    with pytest.raises(ValueError, match=r"too many values"):
         board.reader("h_all")
