@@ -124,6 +124,8 @@ class Lane:
 
     def _prepare(self, route: Route, meta: Meta, body: MemoryBody | FileBody, conditions: Fields) -> Ready | None:
         """The answer made now, to be found ready the next time."""
+        if route.key == meta.key:
+            route.key = meta.key  # the store's own text: equal by identity, which is seen without reading it
         if not meta.status or meta.vary:  # a list of variants, or one of them
             return None
         common = self._tier.answer_fields

@@ -116,7 +116,7 @@ class Store:
         stored = self._ready(entry)
         if entry is None or stored is None:
             return await self._found(key, now)
-        self._entries.used(key)
+        entry.used = True
         await self._note_use(entry, now)
         return stored
 
@@ -128,7 +128,7 @@ class Store:
         volume = entry.volume
         if volume is not None and not _mark(entry, volume) and _must_note(entry, volume, now):
             return None
-        self._entries.used(key)
+        entry.used = True
         return entry.meta, body
 
     async def _note_use(self, entry: Entry, now: float) -> None:
