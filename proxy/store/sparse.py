@@ -6,19 +6,18 @@ same bytes, so that two workers that bring in one slice do no harm. A process be
 when it has read it once and found it sound. Functions here block; they run off the loop.
 """
 
-import contextlib
-import fcntl
 import hashlib
 import os
 import secrets
 import struct
 import threading
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
+from kit import locks
 from proxy.rules.meta import Meta
 from proxy.rules.slicing import Grid
 from proxy.store import disk, journal
@@ -31,8 +30,6 @@ from proxy.store.tags import tags_of
 _RECORD = struct.Struct(">II")
 _THERE = 0x534C4943
 _PIECE = 1 << 20
-_OFD_LOCK = struct.Struct("hhqqi4x")
-"""struct flock: type, whence, start, length, pid (fcntl(2))."""
 _ALLOCATING = 1 << 62
 """The byte that is locked while space is taken; no file is so long."""
 
@@ -132,7 +129,7 @@ def size(file: SparseFile) -> int:
 def allocate(file: SparseFile, start: int, end: int) -> int:
     """Take the space for body bytes `start` to `end`, so that a full disk shows now; how many bytes that took. One at
     a time among all workers: each counts what it took."""
-    with file.allocating, _locked(file.fd, _ALLOCATING):
+    with file.allocating, locks.held(file.fd, _ALLOCATING):
         before = size(file)
         os.posix_fallocate(file.fd, file.layout.body_offset + start, end - start)
         return size(file) - before
@@ -214,13 +211,3 @@ def _record(table: bytes, index: int) -> tuple[int, int]:
 
 def _write_record(file: SparseFile, index: int, record: bytes) -> None:
     disk.write_all(file.fd, record, file.layout.table_offset + index * file_format.RECORD)
-
-
-@contextlib.contextmanager
-def _locked(fd: int, byte: int) -> Iterator[None]:
-    """Hold a byte of the file against other open descriptions of it, those of other workers."""
-    fcntl.fcntl(fd, fcntl.F_OFD_SETLKW, _OFD_LOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, byte, 1, 0))
-    try:
-        yield
-    finally:
-        fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _OFD_LOCK.pack(fcntl.F_UNLCK, os.SEEK_SET, byte, 1, 0))
