@@ -80,7 +80,7 @@ Told = Growing | Fresh | Stale | Sliced
 
 
 class Neighbours:
-    """One worker's side of it. An async context manager."""
+    """One worker's side of it, from `start` to `close`."""
 
     def __init__(self, leases: Leases, patience_s: float) -> None:
         """`patience_s`: how long another may leave us without a word."""
