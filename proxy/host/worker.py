@@ -140,30 +140,13 @@ async def engine(
     """The parts of one worker, put together; yields the protocol factory to listen with. `visited`, `asked`: shared by
     the workers of the node, see Volume and Admission; `leases`: where the node has other workers."""
     row = board.row(number)
-    limits, upstream = settings.limits, settings.upstream
     kept = _store(settings, board, row, visited, asked)
-    manners = Manners(
-        upstream.connect_timeout_s,
-        upstream.head_timeout_s,
-        upstream.read_timeout_s,
-        upstream.connections,
-        upstream.idle_s,
-    )
     access_log = AccessLog(settings.access_log, row) if settings.access_log else None
     owner = Owner("worker")
     certificates = tls.certificates(settings)
     trusted = tls.trusted(settings, role.bases)
-    async with Client(role.bases, role.authority, manners, clock, role.sign, trusted) as client:
-        neighbours = Neighbours(leases, upstream.follow_timeout_s) if leases else None
-        filling = Filler(
-            client,
-            kept,
-            clock,
-            row,
-            neighbours,
-            follow_timeout_s=upstream.follow_timeout_s,
-            slice_size=settings.store.slice,
-        )
+    async with Client(role.bases, role.authority, _manners(settings), clock, role.sign, trusted) as client:
+        filling = _filler(settings, client, kept, clock, row, leases)
         await filling.start()
         accounts = Account(row, access_log, role.tier.reasons)
         pipeline = Pipeline(
@@ -171,24 +154,24 @@ async def engine(
             tier=role.tier,
             store=kept,
             filler=filling,
-            passer=Passer(settings.name, role.tier, client, kept, limits.send_timeout_s),
+            passer=Passer(settings.name, role.tier, client, kept, settings.limits.send_timeout_s),
             account=accounts,
             clock=clock,
             authority=client.authority,
-            send_timeout_s=limits.send_timeout_s,
+            send_timeout_s=settings.limits.send_timeout_s,
         )
-        owner.spawn("upstreams", probes.watch(client, clock, row, upstream.probe_s), endless=True)
+        lane = Lane(
+            name=settings.name,
+            tier=role.tier,
+            store=kept,
+            account=accounts,
+            clock=clock,
+            authority=client.authority,
+        )
+        owner.spawn("upstreams", probes.watch(client, clock, row, settings.upstream.probe_s), endless=True)
         if access_log:
             owner.spawn("access-log", _flush(access_log), endless=True)
         try:
-            lane = Lane(
-                name=settings.name,
-                tier=role.tier,
-                store=kept,
-                account=accounts,
-                clock=clock,
-                authority=client.authority,
-            )
             server = _server(settings, lane, pipeline, row, clock)
             row.set("headrace_listeners", 1, tls.path(settings))
             if certificates is not None:
@@ -201,6 +184,25 @@ async def engine(
             await kept.close()
             if access_log:
                 await access_log.close()
+
+
+def _manners(settings: NodeSettings) -> Manners:
+    upstream = settings.upstream
+    return Manners(
+        upstream.connect_timeout_s,
+        upstream.head_timeout_s,
+        upstream.read_timeout_s,
+        upstream.connections,
+        upstream.idle_s,
+    )
+
+
+def _filler(
+    settings: NodeSettings, client: Client, kept: Store, clock: Clock, row: Row, leases: Leases | None
+) -> Filler:
+    patience = settings.upstream.follow_timeout_s
+    neighbours = Neighbours(leases, patience) if leases else None
+    return Filler(client, kept, clock, row, neighbours, follow_timeout_s=patience, slice_size=settings.store.slice)
 
 
 def _server(settings: NodeSettings, lane: Lane, pipeline: Pipeline, row: Row, clock: Clock) -> Server:
