@@ -5,11 +5,12 @@ from the journal; workers learn of purges from counters in shared memory, and lo
 the directory say what there is. A directory whose disk fails it ejects, tries now and then, and takes back empty.
 """
 
+import contextlib
 import errno
 import queue
 import threading
 import time
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -209,9 +210,8 @@ class Keeper:
         if self._marked:
             self._finish(task, Purged(0, 0.0))
         else:
-            task.result.set_exception(
-                OSError(errno.EIO, f"{self._directory} is out, and no disk takes a note of it: a restart may find it")
-            )
+            why = f"{self._directory} is out, and no disk takes a note of it: a restart may find it"
+            _tell(task, OSError(errno.EIO, why))
 
     def _take_back(self) -> None:
         try:
@@ -255,8 +255,8 @@ class Keeper:
         self._row.add("headrace_store_errors_total")
         self._volume.failed(error)
         log.get("keeper").warning("the disk refused", error=str(error))
-        if task is not None and task is not _IDLE and not task.result.done():
-            task.result.set_exception(error)
+        if task is not None and task is not _IDLE:
+            _tell(task, error)
         time.sleep(_REST_S)
 
     # what there is
@@ -364,7 +364,7 @@ class Keeper:
         """Tell the result; one keeper counts the purges of the node."""
         if self._volume.number == 0:
             self._row.add("headrace_purges_total", "soft" if task.purge.soft else "hard")
-        task.result.set_result(purged)
+        _tell(task, purged)
 
     def _purge(self, index: Index, purge: Purge) -> int:
         """A fill that asked upstream before now publishes nothing after: the counters move first, under the lock, then
@@ -401,6 +401,15 @@ class Keeper:
 
     def _changed(self, row: Row) -> None:
         self._row.add(_INVALIDATIONS, shard_of(row.key))
+
+
+def _tell(task: _Task, outcome: Purged | Exception) -> None:
+    """What became of a purge; whoever asked may have left, or have been told."""
+    with contextlib.suppress(InvalidStateError):
+        if isinstance(outcome, Purged):
+            task.result.set_result(outcome)
+        else:
+            task.result.set_exception(outcome)
 
 
 _IDLE = _Task(Purge("key", ""), Future())

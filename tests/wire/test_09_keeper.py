@@ -320,6 +320,17 @@ async def test_a_disk_that_refuses_does_not_end_the_keeper(tmp_path: Path, board
         assert edge.files() == []
 
 
+async def test_a_purge_whose_asker_left_is_done_and_does_not_end_the_keeper(tmp_path: Path, board: Board) -> None:
+    """Whoever asked may have run out of patience: the purge goes on, and so does the keeper."""
+    async with kept(tmp_path, board, Surrogate_Key="t") as (_, edge, keeper, _clock):
+        await _fill(edge, "/a")
+        with disk.locked(tmp_path):
+            assert keeper.purge(Purge("tag", "t")).cancel()
+        await _purge(keeper, Purge("tag", "nothing"))
+        assert keeper.alive
+        assert edge.files() == []
+
+
 async def test_a_new_life_after_evictions_that_reused_slots_goes_on(tmp_path: Path, board: Board) -> None:
     """More objects at once than slots, then a restart: the order of arrival is not that of the slots."""
     disk.prepare(tmp_path)
