@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from kit import locks
 from proxy.rules.meta import Meta
 from proxy.store import format as file_format
 from proxy.store import journal
@@ -20,6 +21,8 @@ _PARTS = "parts"
 _LOCK = "lock"
 BLOCK = 4096
 """Files grow by so much (ext4, XFS)."""
+HEAD = 0
+"""The byte that is locked while the head of a file that can be found is changed."""
 _numbers = itertools.count()
 
 
@@ -174,7 +177,8 @@ def discard(part: Part) -> None:
 def rewrite(directory: Path, layout: Layout, meta: Meta) -> bool:
     """New metadata for the file whose body `layout` describes; False when it does not fit or that file is gone, so that
     only memory knows it. Metadata never meets the body of another answer."""
-    with contextlib.suppress(FileNotFoundError), path_of(directory, meta.key).open("r+b") as file:
+    path = path_of(directory, meta.key)
+    with contextlib.suppress(FileNotFoundError), path.open("r+b") as file, locks.held(file.fileno(), HEAD):
         now, _ = _read_head(file.fileno(), meta.key)
         block = file_format.rewritten(now, meta)
         if block is not None and now.digest == layout.digest:
@@ -221,7 +225,7 @@ def read_slot(path: Path) -> int:
 
 def write_slot(path: Path, slot: int) -> None:
     """Give a file its slot; nothing where the file is gone."""
-    with contextlib.suppress(FileNotFoundError), path.open("r+b") as file:
+    with contextlib.suppress(FileNotFoundError), path.open("r+b") as file, locks.held(file.fileno(), HEAD):
         os.pwrite(file.fileno(), slot.to_bytes(4, "big"), file_format.SLOT_OFFSET)
 
 

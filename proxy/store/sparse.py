@@ -172,7 +172,8 @@ def digest(file: SparseFile) -> bytes:
 
 def complete(file: SparseFile) -> None:
     """Every slice is there: from here on it is a file like others."""
-    disk.write_all(file.fd, *file_format.completed())
+    with locks.held(file.fd, disk.HEAD):
+        disk.write_all(file.fd, *file_format.completed())
     file.complete = True
 
 
