@@ -48,6 +48,8 @@ from proxy.upstream.client import Client, Manners, Sign
 _FLUSH_S = 0.5
 _JUST_COME_S = 0.5
 """Whoever connected before a drain has this long to say what for: closed at once, it would count as refused."""
+_LATER_S = 15.0
+"""A worker that follows another's fill in a body gives up so much later than that one gives up its upstream."""
 _GAUGES = ("connections", "waiting", "followed_now", "store_memory_bytes", "store_entries", "upstreams_unwell")
 _OPEN_FILES = 8_192
 """Stored files kept open at most, and an eighth of what the system allows: a hit on another is opened off the loop."""
@@ -200,8 +202,8 @@ def _manners(settings: NodeSettings) -> Manners:
 def _filler(
     settings: NodeSettings, client: Client, kept: Store, clock: Clock, row: Row, leases: Leases | None
 ) -> Filler:
-    patience = settings.upstream.follow_timeout_s
-    neighbours = Neighbours(leases, patience) if leases else None
+    patience, silence = settings.upstream.follow_timeout_s, settings.upstream.read_timeout_s + _LATER_S
+    neighbours = Neighbours(leases, patience, silence) if leases else None
     return Filler(client, kept, clock, row, neighbours, follow_timeout_s=patience, slice_size=settings.store.slice)
 
 

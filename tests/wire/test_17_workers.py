@@ -361,6 +361,34 @@ async def test_a_leader_that_says_nothing_is_left_after_the_followers_patience(t
 
 
 @KINDS
+async def test_an_upstream_that_pauses_in_a_body_is_waited_for_by_all_workers(tmp_path: Path, body: bytes) -> None:
+    """How long it may pause is said by `read_timeout_s`, not by the patience of who waits for a first byte."""
+    go, patience = asyncio.Event(), 0.1
+
+    async def script(call: Call) -> None:
+        await call.send(head(length=len(body), Cache_Control=DAY) + body[:100])
+        await go.wait()
+        await call.send(body[100:])
+
+    async with (
+        upstream(script) as origin,
+        workers(tmp_path, origin.url, upstream={"follow_timeout_s": patience}) as (one, two, _),
+        viewer(one.port) as early,
+        viewer(two.port) as late,
+    ):
+        for each in (early, late):
+            await each.ask("/a")
+            assert (await each.head()).status == 200
+            assert await each.read(100) == body[:100]
+        over = asyncio.get_running_loop().time() + 3 * patience
+        await until(lambda: asyncio.get_running_loop().time() > over, "longer than a follower's patience")
+        go.set()
+        for each in (early, late):
+            assert await each.read(len(body) - 100) == body[100:]
+        assert len(origin.calls) == 1
+
+
+@KINDS
 async def test_following_leaks_nothing(tmp_path: Path, body: bytes) -> None:
     """No descriptor, no task, no lease is left of flights that were followed."""
     gone = asyncio.Event()
