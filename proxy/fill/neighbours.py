@@ -82,10 +82,12 @@ Told = Growing | Fresh | Stale | Sliced
 class Neighbours:
     """One worker's side of it, from `start` to `close`."""
 
-    def __init__(self, leases: Leases, patience_s: float, silence_s: float) -> None:
-        """How long another may leave us without a word: `patience_s` before a head, `silence_s` in a body, which is
-        more than its upstream may leave it."""
-        self.leases, self._patience_s, self._silence_s = leases, patience_s, silence_s
+    def __init__(self, leases: Leases, led: Callable[[], int], patience_s: float, silence_s: float) -> None:
+        """`led`: how many flights the others have led to their end, each counted before its lease is given back. How
+        long another may leave us without a word: `patience_s` before a head, `silence_s` in a body, which is more than
+        its upstream may leave it."""
+        self.leases, self.led = leases, led
+        self._patience_s, self._silence_s = patience_s, silence_s
         self._find: Find = lambda _flight, _epoch: None
         self._server: asyncio.Server | None = None
         self._owner = Owner("neighbours")

@@ -148,7 +148,8 @@ async def engine(
     certificates = tls.certificates(settings)
     trusted = tls.trusted(settings, role.bases)
     async with Client(role.bases, role.authority, _manners(settings), clock, role.sign, trusted) as client:
-        filling = _filler(settings, client, kept, clock, row, leases)
+        neighbours = _neighbours(settings, board, row, leases) if leases else None
+        filling = _filler(settings, client, kept, clock, row, neighbours)
         await filling.start()
         accounts = Account(row, access_log, role.tier.reasons)
         pipeline = Pipeline(
@@ -199,12 +200,24 @@ def _manners(settings: NodeSettings) -> Manners:
     )
 
 
-def _filler(
-    settings: NodeSettings, client: Client, kept: Store, clock: Clock, row: Row, leases: Leases | None
-) -> Filler:
+def _neighbours(settings: NodeSettings, board: Board, row: Row, leases: Leases) -> Neighbours:
     patience, silence = settings.upstream.follow_timeout_s, settings.upstream.read_timeout_s + _LATER_S
-    neighbours = Neighbours(leases, patience, silence) if leases else None
-    return Filler(client, kept, clock, row, neighbours, follow_timeout_s=patience, slice_size=settings.store.slice)
+    by_all, cells, ours = board.reader(filler.LED), row.cells, row.column(filler.LED)
+    return Neighbours(leases, lambda: by_all() - cells[ours], patience, silence)
+
+
+def _filler(
+    settings: NodeSettings, client: Client, kept: Store, clock: Clock, row: Row, neighbours: Neighbours | None
+) -> Filler:
+    return Filler(
+        client,
+        kept,
+        clock,
+        row,
+        neighbours,
+        follow_timeout_s=settings.upstream.follow_timeout_s,
+        slice_size=settings.store.slice,
+    )
 
 
 def _server(settings: NodeSettings, lane: Lane, pipeline: Pipeline, row: Row, clock: Clock) -> Server:

@@ -247,7 +247,8 @@ class Pipeline:
             for name, value in exchange.fields
             if exchange.method == "GET" and name.lower() in _LOWER_CONDITIONAL
         )
-        return Question(key, strip_cmcd(passage.target), self._asked(exchange), found.flight, answer.hint, ranged)
+        target, fields = strip_cmcd(passage.target), self._asked(exchange)
+        return Question(key, target, fields, found.flight, answer.hint, ranged, found.led)
 
     def _asked(self, exchange: Exchange) -> Fields:
         """The fields that a fill sends: what all viewers who wait for it have in common, but for the selecting ones."""

@@ -131,6 +131,14 @@ class Store:
         entry.used = True
         return entry.meta, body
 
+    def unchanged(self, key: str, stored: Stored | None) -> bool:
+        """Whether this worker still remembers `stored` as what lies under `key`, and as it was; or, where `stored` is
+        None, nothing."""
+        entry = self._entries.get(key)
+        if stored is None:
+            return entry is None
+        return entry is stored.entry and entry.meta is stored.meta
+
     async def _note_use(self, entry: Entry, now: float) -> None:
         """Let the order of eviction know of a hit: one byte for SIEVE, a line a minute for LRU."""
         volume = entry.volume

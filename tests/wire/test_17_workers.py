@@ -19,6 +19,7 @@ from edge.admit.open import OpenTier
 from kit.clock import Clock, ManualClock
 from kit.metrics import Board
 from proxy.host.worker import families
+from proxy.store import disk
 from tests.support.nodes import Node, node
 from tests.support.upstream import Call, head, in_turn, says, upstream
 from tests.support.wire import CutOff, until, viewer
@@ -122,6 +123,24 @@ async def test_requests_at_every_moment_of_a_flights_end_ask_once(tmp_path: Path
             got = await asyncio.gather(*(each.get(f"/{number}") for each in (one, two, one, two)))
             assert all(each.body == body for each in got)
         assert len(origin.calls) == 40
+
+
+async def test_a_miss_looks_in_the_directory_again_only_after_another_worker_led(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """One look a miss, as long as nobody else can have stored anything."""
+    looks: list[str] = []
+    find = disk.find
+    monkeypatch.setattr(disk, "find", lambda directory, key: looks.append(key) or find(directory, key))
+    async with upstream(says(SMALL, Cache_Control=DAY)) as origin, workers(tmp_path, origin.url) as (one, two, _):
+        for number in range(3):
+            await one.get(f"/{number}")
+            await one.ended("filled", number + 1)
+        assert len(looks) == 3
+        for each in (one, two):
+            assert (await each.get("/0")).body == SMALL
+        assert len(looks) == 4
+        assert len(origin.calls) == 3
 
 
 async def test_the_failure_of_the_leader_is_that_of_the_followers(tmp_path: Path) -> None:
