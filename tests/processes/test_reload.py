@@ -18,7 +18,7 @@ import pytest
 
 from tests.support.edge import workers_of
 from tests.support.installation import ROOT, fetch, until
-from tests.support.site import Quiet, serving
+from tests.support.site import Plain, serving
 
 pytestmark = pytest.mark.processes
 _LARGE = 24_000_000
@@ -31,19 +31,14 @@ def _body(target: str) -> bytes:
     return random.Random(target).randbytes(size)
 
 
-class _Origin(Quiet):
+class _Origin(Plain):
     """Always the same bytes for a target; `who` says which origin it was."""
 
-    protocol_version = "HTTP/1.1"
     who = "first"
 
     def do_GET(self) -> None:
         body = _body(self.path)
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("Cache-Control", "no-store" if "pass" in self.path else "max-age=3600")
-        self.send_header("X-Origin", self.who)
-        self.end_headers()
+        self.head(len(body), Cache_Control="no-store" if "pass" in self.path else "max-age=3600", X_Origin=self.who)
         self.wfile.write(body)
 
 

@@ -21,8 +21,8 @@ from kit.metrics import Board
 from proxy.host.worker import families
 from proxy.store import disk
 from tests.support.nodes import Node, node
-from tests.support.upstream import Call, head, in_turn, says, upstream
-from tests.support.wire import CutOff, until, viewer
+from tests.support.upstream import Call, Upstream, head, in_turn, says, upstream
+from tests.support.wire import Answer, CutOff, until, viewer
 
 DAY = "public, max-age=86400"
 BIG = os.urandom(300_000)
@@ -60,6 +60,17 @@ async def both_have(one: Node, two: Node) -> None:
 async def follows(two: Node) -> None:
     """Wait until the second worker's flight follows the first's."""
     await until(lambda: two.count("followed_now"), "the second worker follows")
+
+
+async def both_ask(one: Node, two: Node, origin: Upstream, number: int, go: asyncio.Event) -> tuple[Answer, Answer]:
+    """Ask either worker for /a: the second follows the first, whose request is upstream's `number`-th and waits for
+    `go`."""
+    first = asyncio.create_task(one.get("/a"))
+    await origin.called(number)
+    second = asyncio.create_task(two.get("/a"))
+    await follows(two)
+    go.set()
+    return await first, await second
 
 
 @KINDS
@@ -153,12 +164,7 @@ async def test_the_failure_of_the_leader_is_that_of_the_followers(tmp_path: Path
         call.end()
 
     async with upstream(script) as origin, workers(tmp_path, origin.url) as (one, two, _):
-        first = asyncio.create_task(one.get("/a"))
-        await origin.called(1)
-        second = asyncio.create_task(two.get("/a"))
-        await follows(two)
-        go.set()
-        answers = await first, await second
+        answers = await both_ask(one, two, origin, 1, go)
         assert [each.status for each in answers] == [502, 502]
         assert answers[0].field("Proxy-Status") == answers[1].field("Proxy-Status")
         assert len(origin.calls) == 1
@@ -246,12 +252,8 @@ async def test_one_304_freshens_for_both_workers(tmp_path: Path, clock: ManualCl
     async with upstream(script) as origin, workers(tmp_path, origin.url, clock=clock) as (one, two, _):
         await both_have(one, two)
         clock.advance(100)
-        first = asyncio.create_task(one.get("/a"))
-        await origin.called(2)
-        second = asyncio.create_task(two.get("/a"))
-        await follows(two)
-        go.set()
-        assert (await first).body == (await second).body == SMALL
+        first, second = await both_ask(one, two, origin, 2, go)
+        assert first.body == second.body == SMALL
         assert len(origin.calls) == 2
         assert "hit" in (await two.get("/a")).cache
         assert len(origin.calls) == 2
@@ -269,12 +271,8 @@ async def test_a_new_version_at_one_worker_is_the_others_too(tmp_path: Path, clo
     async with upstream(script) as origin, workers(tmp_path, origin.url, clock=clock) as (one, two, _):
         await both_have(one, two)
         clock.advance(100)
-        first = asyncio.create_task(one.get("/a"))
-        await origin.called(2)
-        second = asyncio.create_task(two.get("/a"))
-        await follows(two)
-        go.set()
-        assert (await first).body == (await second).body == b"new"
+        first, second = await both_ask(one, two, origin, 2, go)
+        assert first.body == second.body == b"new"
         await one.ended("followed")
         assert (await two.get("/a")).body == b"new"
         assert len(origin.calls) == 2
@@ -295,12 +293,8 @@ async def test_stale_if_error_serves_at_both_workers(tmp_path: Path, clock: Manu
     ):
         await both_have(one, two)
         clock.advance(100)
-        first = asyncio.create_task(one.get("/a"))
-        await origin.called(2)
-        second = asyncio.create_task(two.get("/a"))
-        await follows(two)
-        go.set()
-        assert (await first).body == (await second).body == SMALL
+        first, second = await both_ask(one, two, origin, 2, go)
+        assert first.body == second.body == SMALL
         assert len(origin.calls) == 2
 
 
@@ -313,12 +307,8 @@ async def test_what_is_not_shared_is_asked_for_by_each(tmp_path: Path) -> None:
         await call.answer(b"for %d" % call.number, Cache_Control="private")
 
     async with upstream(script) as origin, workers(tmp_path, origin.url) as (one, two, _):
-        first = asyncio.create_task(one.get("/a"))
-        await origin.called(1)
-        second = asyncio.create_task(two.get("/a"))
-        await follows(two)
-        go.set()
-        assert {(await first).body, (await second).body} == {b"for 0", b"for 1"}
+        first, second = await both_ask(one, two, origin, 1, go)
+        assert {first.body, second.body} == {b"for 0", b"for 1"}
 
 
 async def test_who_asks_after_an_invalidation_does_not_follow_a_flight_of_before(tmp_path: Path) -> None:
