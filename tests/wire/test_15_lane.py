@@ -16,7 +16,6 @@ from tests.support.sizes import HUGE, bodies, fill, narrow
 from tests.support.upstream import upstream
 from tests.support.wire import CutOff, until, viewer
 
-DAY = "public, max-age=86400"
 GET = b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
