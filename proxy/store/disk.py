@@ -174,17 +174,28 @@ def discard(part: Part) -> None:
     part.path.unlink(missing_ok=True)
 
 
-def rewrite(directory: Path, layout: Layout, meta: Meta) -> bool:
-    """New metadata for the file whose body `layout` describes; False when it does not fit or that file is gone, so that
-    only memory knows it. Metadata never meets the body of another answer."""
+def freshen(directory: Path, layout: Layout, meta: Meta, current: Callable[[], bool]) -> None:
+    """New metadata after a 304, for the file whose body `layout` describes; the keeper hears of tags that changed.
+    Nothing happens when it does not fit, when that file is gone, or when `current` says that an invalidation overtook
+    it; that is asked under the lock that invalidations take."""
+    with locked(directory):
+        before = rewrite(directory, layout, meta) if current() else None
+        if before is not None and tags_of(before.fields) != tags_of(meta.fields):
+            journal.append(directory, "stored", meta.key, tags_of(meta.fields), pinned=layout.pinned)
+
+
+def rewrite(directory: Path, layout: Layout, meta: Meta) -> Meta | None:
+    """New metadata for the file whose body `layout` describes; gives back that of before, None when it does not fit or
+    that file is gone, so that only memory knows it. Metadata never meets the body of another answer. The caller holds
+    the lock."""
     path = path_of(directory, meta.key)
     with contextlib.suppress(FileNotFoundError), path.open("r+b") as file, locks.held(file.fileno(), HEAD):
-        now, _ = _read_head(file.fileno(), meta.key)
+        now, before = _read_head(file.fileno(), meta.key)
         block = file_format.rewritten(now, meta)
         if block is not None and now.digest == layout.digest:
             write_all(file.fileno(), block, 0)
-            return True
-    return False
+            return before
+    return None
 
 
 def remove(directory: Path, key: str, removed: Callable[[], None]) -> int:

@@ -228,12 +228,16 @@ class Store:
         After another invalidation, or when other bytes were stored since, only the answer given back has it.
         """
         entry = stored.entry
-        if epoch != self.epoch(meta.key):
+
+        def current() -> bool:
+            return epoch == self.epoch(meta.key)
+
+        if not current():
             return Stored(meta, stored.body, replace(entry, meta=meta))
         entry.meta = meta
         if entry.layout is not None and entry.volume is not None:
             try:
-                await self.blocking(disk.rewrite, entry.volume.directory, entry.layout, meta)
+                await self.blocking(disk.freshen, entry.volume.directory, entry.layout, meta, current)
             except (OSError, Foreign) as error:
                 self.disk_error("rewrite", error, entry.volume)
         return Stored(meta, stored.body, entry)
