@@ -89,7 +89,7 @@ class Inventory:
             elif event.kind == "group":
                 self._apply(index, events)
                 events = {}
-                yield index.with_tag(event.key)
+                yield from index.with_tag(event.key)
             else:
                 events[event.key] = event
         self._apply(index, events)

@@ -10,6 +10,7 @@ import errno
 import queue
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass
 from functools import partial
@@ -373,19 +374,26 @@ class Keeper:
             for shard in [shard_of(purge.what)] if purge.by == "key" else SHARDS:
                 self._row.add(_INVALIDATIONS, shard)
         self._read_journal(index)
-        rows = self._matching(index, purge)
-        if purge.soft:
-            for row in rows:
-                self._soften(row)
-        else:
-            self._remove(index, rows)
-        return len(rows)
+        count = 0
+        for rows in self._matching(index, purge):
+            count += len(rows)
+            if purge.soft:
+                for row in rows:
+                    self._soften(row)
+            else:
+                self._remove(index, rows)
+        return count
 
-    def _matching(self, index: Index, purge: Purge) -> list[Row]:
-        if purge.by == "key":
+    def _matching(self, index: Index, purge: Purge) -> Iterator[list[Row]]:
+        """In batches, each dealt with before the next is looked for."""
+        if purge.by == "tag":
+            yield from index.with_tag(purge.what)
+        elif purge.by == "prefix":
+            yield from index.with_prefix(purge.what)
+        else:
             row = index.get(disk.name_of(purge.what))
-            return [*([row] if row else []), *index.with_prefix(purge.what + VARIANT)]
-        return index.with_tag(purge.what) if purge.by == "tag" else index.with_prefix(purge.what)
+            yield [row] if row else []
+            yield from index.with_prefix(purge.what + VARIANT)
 
     def _remove(self, index: Index, rows: list[Row]) -> None:
         """Remove files; workers that looked since the counters moved must look again."""
