@@ -11,15 +11,13 @@ from proxy.store.accounts import BY_AUTHORITY, Tenants
 from proxy.store.admit import SecondHit
 from proxy.store.directory import readable, scan
 from proxy.store.evict import NONE, Evictor
-from proxy.store.index import Index, Row
+from proxy.store.index import BATCH, Index, Row
 from proxy.store.journal import Event
 from proxy.store.pinning import NOTHING_PINNED, Pinning
 from proxy.store.pins import Pins
 from proxy.store.slots import Slots
 from proxy.store.tags import tags_of
 from proxy.store.volumes import Volume
-
-_BATCH = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +68,7 @@ class Inventory:
             pinned = self._policy.pinning.pins(meta, file.size)
             event = Event("stored", meta.key, tags_of(meta.fields), pinned)
             batch.append((None, self._new_row(disk.name_of(meta.key), file.size, event)))
-            if len(batch) == _BATCH:
+            if len(batch) == BATCH:
                 self._put(index, batch)
                 batch = []
         self._put(index, batch)
@@ -86,18 +84,24 @@ class Inventory:
         for event in journal.taken(self._directory):
             if event.kind == "used":
                 used.add(event.key)
-            elif event.kind == "group":
-                self._apply(index, events)
-                events = {}
-                yield from index.with_tag(event.key)
-            else:
+            elif event.kind != "group":
                 events[event.key] = event
+            if event.kind == "group" or len(events) + len(used) >= BATCH:
+                self._happened(index, events, used)
+            if event.kind == "group":
+                yield from index.with_tag(event.key)
+        self._happened(index, events, used)
+        journal.done(self._directory)
+
+    def _happened(self, index: Index, events: dict[str, Event], used: set[str]) -> None:
+        """Take over what the journal told so far; then nothing is left of it."""
         self._apply(index, events)
         for key in used:
             row = index.get(disk.name_of(key))
             if row:
                 self.order.used(row.slot)
-        journal.done(self._directory)
+        events.clear()
+        used.clear()
 
     def _apply(self, index: Index, events: dict[str, Event]) -> None:
         """The index first, in one transaction: what it refuses has not happened, and is tried again as a whole."""
