@@ -19,4 +19,3 @@ async def test_a_file_that_was_cut_under_a_reader_is_an_error(tmp_path: Path) ->
     os.truncate(path, 0)
     with pytest.raises(OSError, match="ended early"):
         await anext(reading)
-    await reading.aclose()  # type: ignore[attr-defined]
