@@ -1,6 +1,7 @@
 """Blocking file work of the store; every function runs off the loop. OSError means the disk, Foreign the content."""
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import itertools
@@ -23,6 +24,7 @@ BLOCK = 4096
 """Files grow by so much (ext4, XFS)."""
 HEAD = 0
 """The byte that is locked while the head of a file that can be found is changed."""
+_BIRTHS = 10
 _numbers = itertools.count()
 
 
@@ -116,19 +118,32 @@ def _read_head(fd: int, key: str | None) -> tuple[Layout, Meta]:
 
 def start_part(directory: Path, meta: Meta, length: int | None) -> Part:
     """A new part file with its head; with a known length the space is reserved, so that a full disk shows now."""
-    path = directory / _PARTS / f"{path_of(directory, meta.key).name}.{os.getpid()}.{next(_numbers)}"
     block, offset = file_format.head_block(meta, length)
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    lease = Lease(fd)
+    path, lease = _new_part(directory, meta.key)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if length:
-            os.posix_fallocate(fd, 0, offset + length)
-        write_all(fd, block, 0)
+            os.posix_fallocate(lease.fd, 0, offset + length)
+        write_all(lease.fd, block, 0)
     except OSError:
         path.unlink(missing_ok=True)
         raise
     return Part(path, lease, block, offset)
+
+
+def _new_part(directory: Path, key: str) -> tuple[Path, Lease]:
+    """An empty part, locked. The keeper may take one for a dead writer's between its birth and its lock, and remove it:
+    then another is made."""
+    for _ in range(_BIRTHS):
+        path = directory / _PARTS / f"{path_of(directory, key).name}.{os.getpid()}.{next(_numbers)}"
+        lease = Lease(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        try:
+            fcntl.flock(lease.fd, fcntl.LOCK_EX)
+            if os.fstat(lease.fd).st_nlink:
+                return path, lease
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise
+    raise OSError(errno.EAGAIN, "part files are removed as soon as they are made", str(directory))
 
 
 def write(part: Part, piece: bytes, at: int) -> None:
