@@ -235,7 +235,9 @@ def _server(settings: NodeSettings, lane: Lane, pipeline: Pipeline, row: Row, cl
 
 
 async def drain(server: Server, seconds: float, just_come_s: float = 0.0) -> None:
-    """Idle connections close after `just_come_s`, busy ones after their answer, all of them after `seconds`."""
+    """Idle connections close after `just_come_s`, busy ones after their answer, all of them after `seconds`. From the
+    start, answers say so."""
+    server.drain()
     grace = min(just_come_s, seconds)
     await _empty(server, grace)
     server.pre_shutdown()

@@ -50,6 +50,8 @@ class Server(web.Server):
         self.patience, self.row, self.clock = patience, row, clock
         self.entrance: Entrance | None = None
         """What stands before the server on a TLS listener."""
+        self.draining = False
+        """Every answer is the last of its connection."""
         self.empty = asyncio.Event()
         self.empty.set()
         self._open: dict[str, int] = {}
@@ -80,8 +82,14 @@ class Server(web.Server):
         self._total -= 1
         self._told()
 
+    def drain(self) -> None:
+        """From here on an answer says that its connection ends behind it (RFC 9112 9.6): its viewer comes back to
+        another worker, and loses no request on its way to a connection that closes."""
+        self.draining = True
+
     def pre_shutdown(self) -> None:
         """Drain: what has not asked for anything ends here."""
+        self.drain()
         if self.entrance is not None:
             self.entrance.close()
         super().pre_shutdown()
@@ -163,10 +171,11 @@ class Connection(RequestHandler):
         return self.begun == self.ended and self._deadline is None
 
     def close(self) -> None:
-        """Drain: an idle connection closes at once, a busy one after its answer."""
+        """Drain: an idle connection closes at once, a busy one after its answer; so does one whose head has begun to
+        come, whose answer says so."""
         if self.idle():
             self.force_close()
-        else:
+        elif self.begun != self.ended:
             super().close()
 
     def begins(self) -> None:
@@ -182,6 +191,10 @@ class Connection(RequestHandler):
         self.active = time.perf_counter()
         if self._came_early and self.begun == self.ended:
             self._arm()
+
+    def answers(self, carries: str) -> bool:
+        """See wire.Host."""
+        return self._server.draining
 
     def handle_error(
         self, request: BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None

@@ -57,6 +57,11 @@ class FastServer(Server):
         super().__init__(handler, patience, row, clock)
         self._lane, self._writable = lane, Writable()
 
+    def drain(self) -> None:
+        """See Server."""
+        super().drain()
+        self._lane.drain()
+
     def __call__(self) -> "FastConnection":
         loop = asyncio.get_running_loop()
         return FastConnection(self, self._lane, self._writable, loop=loop, **self._options)
@@ -144,10 +149,9 @@ class FastConnection(Connection):
             self._outbox.resume()
 
     def close(self) -> None:
-        """Drain: an answer of the lane under way is finished first."""
-        if self._reply is not None:
-            self._leaving = True
-        else:
+        """Drain: what is under way is finished first. aiohttp closes behind its answer: the lane begins none there."""
+        self._leaving = True
+        if self._reply is None:
             super().close()
 
     def ends(self, stays: bool) -> None:
@@ -155,7 +159,7 @@ class FastConnection(Connection):
         super().ends(stays)
         if self._turn is not Turn.ASKED:
             return
-        if stays and self.transport is not None:
+        if stays and self.transport is not None and not self._leaving:
             self._flushed = False
             self._turn = Turn.ANSWERING
             self._go_on()
@@ -163,8 +167,8 @@ class FastConnection(Connection):
             self._turn = Turn.AIOHTTP
 
     def idle(self) -> bool:
-        """Whether no request is under way."""
-        return self._reply is None and super().idle()
+        """Whether no request is under way, and none waits for its turn."""
+        return self._reply is None and not self._early and super().idle()
 
     def _take(self, data: bytes) -> None:
         """Answer what the lane can, in order; pass on what it cannot."""

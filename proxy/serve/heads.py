@@ -5,7 +5,7 @@ disputed. The lines behind the first one are nearly always those of the request 
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kit.memo import Memo
 from proxy.http.fields import Fields, values
@@ -48,7 +48,9 @@ answer; else it is what stands where a target should, not looked at: only a know
 class Heads:
     """Reads heads; remembers blocks of fields, boundedly."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, closing: bool = False) -> None:
+        """`closing`: every request counts as its connection's last."""
+        self._closing = closing
         self._blocks: Memo[bytes, Block] = Memo(_REMEMBERED)
 
     def read(self, data: bytes) -> Head | None:
@@ -69,6 +71,7 @@ class Heads:
     def _block(self, text: bytes) -> Block | None:
         block = self._blocks.get(text)
         if block is None and (block := parse(text)) is not None:
+            block = replace(block, close=True) if self._closing else block
             self._blocks.put(text, block)
         return block
 

@@ -94,6 +94,11 @@ class Lane:
         head = known.head(number, now, close=block.close)
         return None if head is None else Reply(head, body, known, number, route.logged, passage[1], block.close)
 
+    def drain(self) -> None:
+        """Every answer from here on is its connection's last. What is remembered of heads goes, so that requests cost
+        nothing more before."""
+        self.heads = Heads(closing=True)
+
     def disk_failed(self, reply: Reply, error: OSError) -> str:
         """The file of an answer under way cannot be read: it is looked for again. The reason for the log."""
         key = reply.ready.meta.key
