@@ -17,6 +17,7 @@ from proxy.serve.encrypted import EncryptedOutbox
 from proxy.serve.heads import MOST_BYTES, sound
 from proxy.serve.lane import Lane, Reply
 from proxy.serve.outbox import Outbox
+from proxy.serve.pacing import Pacing
 from proxy.serve.wire import reset
 from proxy.serve.writable import Writable
 from proxy.store.bodies import FileBody, MemoryBody
@@ -52,9 +53,11 @@ _LANES = Turn.LANE
 class FastServer(Server):
     """Makes connections that have the lane."""
 
-    def __init__(self, lane: Lane, handler: Handler, patience: Patience, row: Row, clock: Clock) -> None:
+    def __init__(
+        self, lane: Lane, handler: Handler, patience: Patience, row: Row, clock: Clock, pacing: Pacing | None = None
+    ) -> None:
         """Made, as its connections are, under the running loop."""
-        super().__init__(handler, patience, row, clock)
+        super().__init__(handler, patience, row, clock, pacing)
         self._lane, self._writable = lane, Writable()
 
     def drain(self) -> None:
@@ -64,7 +67,8 @@ class FastServer(Server):
 
     def __call__(self) -> "FastConnection":
         loop = asyncio.get_running_loop()
-        return FastConnection(self, self._lane, self._writable, loop=loop, **self._options)
+        kind = FastConnection if self.pacing is None else PacedConnection
+        return kind(self, self._lane, self._writable, loop=loop, **self._options)
 
 
 class FastConnection(Connection):
@@ -363,3 +367,14 @@ class FastConnection(Connection):
         self.active = now = time.perf_counter()
         body = sent - len(reply.head)
         self._lane.account.fast(reply, self.client, body if body > 0 else 0, reason, now - self._began)
+
+
+class PacedConnection(FastConnection):
+    """One whose answers have a pace each: where none is set, the lane does not even ask."""
+
+    __slots__ = ()
+
+    def _send(self, reply: Reply) -> bool:
+        if self._server.pacing is not None:
+            self.pace(self._server.pacing, reply.ready.carries)
+        return super()._send(reply)
