@@ -30,6 +30,7 @@ from proxy.store.bodies import FileBody, MemoryBody
 from proxy.store.sparse import SparseBody
 from proxy.store.store import Store
 
+StoredBody = MemoryBody | FileBody | SparseBody
 _CONDITIONED = 4
 """Answers to conditions (a range, a validator) kept ready a target."""
 _DRAWN = 128
@@ -82,14 +83,15 @@ class Lane:
         stored = self._store.peek(route.key, now)
         if stored is None:
             return None
-        meta, body = stored
-        if isinstance(body, SparseBody):
-            return None
+        meta, kept = stored
         known = route.conditioned.get(block.conditions) if block.conditions else route.whole
-        if known is None or known.meta is not meta or known.size != body.length:
-            known = self._prepare(route, meta, body, block.conditions)
+        if known is None or known.meta is not meta or known.size != kept.length:
+            known = self._prepare(route, meta, kept, block.conditions)
             if known is None:
                 return None
+        body = kept.sound(*known.span) if isinstance(kept, SparseBody) else kept
+        if body is None:
+            return None
         number = block.request_id or self._new_id()
         head = known.head(number, now, close=block.close)
         return None if head is None else Reply(head, body, known, number, route.logged, passage[1], block.close)
@@ -127,7 +129,7 @@ class Lane:
             self._routes.put(rest, route)
         return route
 
-    def _prepare(self, route: Route, meta: Meta, body: MemoryBody | FileBody, conditions: Fields) -> Ready | None:
+    def _prepare(self, route: Route, meta: Meta, body: StoredBody, conditions: Fields) -> Ready | None:
         """The answer made now, to be found ready the next time."""
         if route.key == meta.key:
             route.key = meta.key  # the store's own text: equal by identity, which is seen without reading it

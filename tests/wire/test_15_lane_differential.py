@@ -254,7 +254,7 @@ async def _compare(tmp_path: Path, seed: int, connections: int) -> None:
                 await _stock(pair)
             spoken = speaker.connection()
             await _same(pair, spoken, [spoken.data] if spoken.whole else speaker.split(spoken.data))
-        _same_counts(*pair.edges)
+        same_counts(*pair.edges)
     lines = [[_bare(line) for line in log.read_bytes().splitlines()] for log in pair.logs]
     assert lines[0] == lines[1]
 
@@ -283,7 +283,7 @@ COMPARED = frozenset(
 )
 
 
-def _same_counts(one: Node, two: Node) -> None:
+def same_counts(one: Node, two: Node) -> None:
     for family in one.board.families:
         if family.name in COMPARED:
             for value in family.values:
