@@ -67,14 +67,14 @@ class Lane:
     def __init__(self, *, name: str, tier: Tier, store: Store, account: Account, clock: Clock, authority: str) -> None:
         self._name, self._tier, self._store, self._clock, self._authority = name, tier, store, clock, authority
         self.account = account
-        self.heads = Heads()
+        self.heads = Heads(name)
         self._routes: Memo[str, Route] = Memo(store.bounds.entries)
         self._ids: list[str] = []
 
     def reply(self, target: str, block: Block) -> Reply | None:
         """The answer to a recognised GET; None where it takes more than memory and an open file."""
         now = self._clock.wall()
-        passage = self._tier.quick(target, now)
+        passage = self._tier.quick(target, block.fields, now)
         if passage is None:
             return None
         route = self._routes.get(passage[0]) or self._route(target, passage[0])
@@ -99,7 +99,7 @@ class Lane:
     def drain(self) -> None:
         """Every answer from here on is its connection's last. What is remembered of heads goes, so that requests cost
         nothing more before."""
-        self.heads = Heads(closing=True)
+        self.heads = Heads(self._name, closing=True)
 
     def disk_failed(self, reply: Reply, error: OSError) -> str:
         """The file of an answer under way cannot be read: it is looked for again. The reason for the log."""
