@@ -14,8 +14,8 @@ from proxy.serve.onward import Onward
 from proxy.serve.tier import Tier
 
 _REMEMBERED = 4096
-_OWN = "x-request-id"
-"""Differs from request to request, whatever the block says."""
+_DRAWN = ""
+"""For an id that will be drawn: no stored variant was selected by it."""
 
 
 class Selection(NamedTuple):
@@ -32,12 +32,11 @@ class Selections:
         self._onward = Onward(name, tier)
         self._known: Memo[tuple[Block, Names], Selection] = Memo(_REMEMBERED)
 
-    def of(self, block: Block, names: Names) -> Selection | None:
-        """What `names` select of what upstream would get to see of a request with these fields; None where that is not
-        the same for every one of them."""
+    def of(self, block: Block, names: Names) -> Selection:
+        """What `names` select of what upstream would get to see of a request with these fields."""
         known = self._known.get((block, names))
-        if known is None and _OWN not in names:
-            request = self._onward.of(block.fields, "", CONDITIONS)
+        if known is None:
+            request = self._onward.of(block.fields, block.request_id or _DRAWN, CONDITIONS)
             known = Selection(selected(names, request), slot(names, request))
             if block.repeats:
                 self._known.put((block, names), known)

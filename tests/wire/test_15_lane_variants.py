@@ -39,12 +39,6 @@ def _vary(call: Call) -> str:
     return NAMES[name]
 
 
-def _value(call: Call, name: str) -> str | None:
-    """What the request says; an id that an edge drew is not the same at the other."""
-    value = call.field(name)
-    return "drawn" if value and name == "X-Request-ID" and len(value) == 16 else value
-
-
 class Origin:
     """Bodies that say what selected them: a wrong choice shows."""
 
@@ -53,7 +47,7 @@ class Origin:
 
     async def __call__(self, call: Call) -> None:
         vary = _vary(call)
-        chosen = [f"{name.strip()}={_value(call, name.strip())}" for name in vary.split(",") if name.strip() != "*"]
+        chosen = [f"{name.strip()}={call.field(name.strip())}" for name in vary.split(",") if name.strip() != "*"]
         body = f"{call.target} {chosen}".encode()
         large = body * (20_000 // len(body)) if "big" in call.target else body
         fields = {"Vary": vary} if vary else {}
@@ -90,6 +84,8 @@ def _request(rng: random.Random) -> Spoken:
         ("Cookie", f"a={rng.randrange(3)}"),
     ]
     fields = [f"{name}: {value}" for name, value in rng.sample(given, rng.choice((0, 1, 1, 2, 3)))]
+    if target.startswith("/id") and not any(each.startswith("X-Request-ID") for each in fields):
+        fields.append("X-Request-ID: one")  # one that an edge draws takes a slot, and another one at the other
     data = "\r\n".join([f"{method} {target} HTTP/1.1", "Host: x", *fields]) + "\r\n\r\n"
     return Spoken(data.encode(), [method])
 
@@ -161,7 +157,7 @@ async def test_an_invalidation_takes_all_variants_from_the_lane(tmp_path: Path) 
 
 
 async def test_what_upstream_sees_selects_and_nothing_else(tmp_path: Path) -> None:
-    """The node's own Via counts, a Range and a forged credential do not."""
+    """The node's own Via counts, and the request's id; a Range and a forged credential do not."""
     async with _pair(tmp_path) as pair:
         lane = pair.edges[0]
         for target in ("/via", "/odd"):
@@ -172,3 +168,8 @@ async def test_what_upstream_sees_selects_and_nothing_else(tmp_path: Path) -> No
         assert lane.count("lane_total", "fast") == 2
         assert (await lane.get("/via", Via="1.1 other")).body == b"/via ['Via=1.1 other, 1.1 edge', 'CDN-Loop=edge']"
         assert lane.count("lane_total", "fast") == 2
+        for stated, fast in (("one", 2), ("one", 3), ("", 3), ("two", 3), ("one", 4)):
+            got = await lane.get("/id", **({"X_Request_ID": stated} if stated else {}))
+            await lane.settled()
+            assert stated in got.body.decode()
+            assert lane.count("lane_total", "fast") == fast
