@@ -33,8 +33,8 @@ _PERSISTENCE = {"keep-alive": False, "close": True}
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Block:
-    """The field lines of a head. `plain`: the lane may answer it. `repeats`: they may come again. `conditions`: the
-    fields that choose among 200, 206, 304, 412 and 416. `request_id`: the caller's, where it is a good one."""
+    """The field lines of a head. `plain`: the lane may answer it. `repeats`: they may come again. `request_id`: the
+    caller's, where it is a good one. `conditions`: the fields that choose among 200, 206, 304, 412 and 416."""
 
     fields: Fields
     plain: bool
