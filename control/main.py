@@ -16,6 +16,9 @@ from control.console.access import Access
 from control.console.app import admin_app
 from control.contract.credential import issue
 from control.enrol import fleet_key
+from control.orders.memory import MemoryLog
+from control.orders.model import Bounds
+from control.orders.service import Orders
 from control.registry.memory import MemoryRegistry
 from control.registry.model import Registry
 from control.registry.redis_form import RedisRegistry
@@ -31,20 +34,22 @@ from kit.errors import SettingsError
 async def building(settings: ControlSettings, clock: Clock) -> AsyncIterator[Service]:
     """All parts of one control process; on leaving, its tasks and connections are gone. SettingsError."""
     key = fleet_key(settings.fleet_key_file)
-    registry = await _registry(settings, clock)
-    try:
+    async with contextlib.AsyncExitStack() as stack:
+        registry = await _registry(settings, clock)
+        stack.push_async_callback(registry.close)
+        orders = await _orders(settings, registry, clock)
+        stack.push_async_callback(orders.close)
         yield Service(
             settings=settings,
             credential=issue(key, "control", "control"),
             registry=registry,
+            orders=orders,
             policy=policy(settings),
             places=_places(settings),
             ranks=Ranks(),
             clock=clock,
             metrics=Metrics(),
         )
-    finally:
-        await registry.close()
 
 
 async def run(settings: ControlSettings, ready: service.Ready | None = None) -> None:
@@ -70,6 +75,15 @@ async def _registry(settings: ControlSettings, clock: Clock) -> Registry:
     registry = RedisRegistry(rows, clock, expiry_s=settings.expiry_s, limits=limits, max_nodes=settings.max_nodes)
     await registry.start()
     return registry
+
+
+async def _orders(settings: ControlSettings, registry: Registry, clock: Clock) -> Orders:
+    bounds = Bounds(settings.orders_kept, settings.orders_in_flight)
+    orders = Orders(
+        MemoryLog(bounds), registry, clock, expiry_s=settings.expiry_s, shield_wait_s=settings.shield_wait_s
+    )
+    orders.start()
+    return orders
 
 
 def _places(settings: ControlSettings) -> Places:

@@ -54,6 +54,14 @@ class ControlSettings(Settings):
     """How many edges are considered for one session (CDN-07)."""
     max_nodes: int = Field(default=10_000, ge=1, le=100_000)
     """Nodes in the map at most; further ones are refused."""
+    orders_kept: int = Field(default=500, ge=10, le=10_000)
+    """Orders (purge, prefetch, drain, revoke) that are kept with what became of them. A node that was away for more of
+    them makes all that it has stale and goes on with the oldest."""
+    orders_in_flight: int = Field(default=100, ge=1, le=10_000)
+    """Orders of the last minute that a node has not acknowledged, at most; further ones are refused."""
+    shield_wait_s: Seconds = 10.0
+    """Edges hear of a purge when every shield has acknowledged it or is down; a shield that does neither holds them up
+    for so long."""
     drain_s: Seconds = 5.0
     """After SIGTERM, answers under way get this long."""
 

@@ -1,5 +1,5 @@
-"""Control's public listener: heartbeats of nodes, steering for origin, health and metrics.
+"""Control's public listener: heartbeats of nodes and their orders, steering for origin, health and metrics.
 
-Words: signer (the node whose credential signed a request), refusal (the constant 403). Imports registry, steering,
-contract, configs and kit. Start at app.
+Words: signer (the node whose credential signed a request), refusal (the constant 403). Imports registry, orders,
+steering, contract, configs and kit. Start at app.
 """

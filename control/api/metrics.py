@@ -15,6 +15,7 @@ class Metrics:
         self.refused = self._counter("refused", "Requests refused, by reason", "reason")
         self.errors = self._counter("errors", "Requests answered with an error, by its kind", "kind")
         self.choices = self._counter("choices", "Sessions steered, by the step that found the first candidate", "why")
+        self.acks = self._counter("acks", "Orders that nodes acknowledged, by outcome", "outcome")
         self._nodes = self._gauge("nodes", "Nodes in the map", "region", "role")
         self._version = self._gauge("map_version", "Version of the map")
         self._away = self._gauge("redis_away_seconds", "How long Redis has been away; 0 while it answers")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from configs.schema.control import ControlSettings
 from control.api.metrics import Metrics
 from control.contract.credential import Credential
+from control.orders.service import Orders
 from control.registry.model import Registry
 from control.steering.choose import Policy
 from control.steering.place import Places
@@ -19,6 +20,7 @@ class Service:
     settings: ControlSettings
     credential: Credential
     registry: Registry
+    orders: Orders
     policy: Policy
     places: Places
     ranks: Ranks

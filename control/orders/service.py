@@ -1,0 +1,141 @@
+"""Orders as the rest of control sees them: issue, status, list; and what nodes ask and tell."""
+
+import asyncio
+import contextlib
+
+from cachetools import TTLCache
+
+from control.contract.orders import LONG_POLL_S, Ack, Command, Order, OrdersAnswer, Targets
+from control.orders import rules
+from control.orders.feed import ROLES
+from control.orders.model import NoSuchOrder, OrderLog, OrderStatus
+from control.registry.model import Registry
+from kit import log
+from kit.clock import Clock
+from kit.errors import HeadraceError, Unprocessable
+from kit.tasks import Owner
+
+LOOK_S = 0.25
+"""While edges wait for shields, it is looked this often whether one of those went down."""
+NOTED_S = 60.0
+"""A node that follows is noted this often."""
+MAX_NODES = 20_000
+
+
+class Orders:
+    """All orders of an installation, as one control process serves them. `start` in the loop, `close` at the end."""
+
+    def __init__(
+        self, log_: OrderLog, registry: Registry, clock: Clock, *, expiry_s: float, shield_wait_s: float
+    ) -> None:
+        """`expiry_s`: a node silent for so long is down; `shield_wait_s`: edges wait for shields so long at most."""
+        self._log, self._registry, self._clock = log_, registry, clock
+        self._expiry_s, self._shield_wait_s = expiry_s, shield_wait_s
+        self._noted: TTLCache[str, bool] = TTLCache(MAX_NODES, NOTED_S)
+        self._asking: dict[str, asyncio.Event] = {}
+        self._owner, self._closing = Owner("orders"), False
+
+    def start(self) -> None:
+        """Begin to tell edges when shields are done."""
+        self._owner.spawn("stages", self._stages(), endless=True)
+
+    async def issue(
+        self, command: Command, *, targets: Targets = rules.EVERYBODY, by: str = "", key: str = ""
+    ) -> Order:
+        """Issue an order; on return it is in the log and on its way. A `key` makes repeating safe: the same order comes
+        back. Unprocessable for targets that do not fit, OtherOrder, TooManyOrders, OrdersAway (repeat with the key)."""
+        drafted = rules.draft(command, targets, self._registry.map(), issued=self._clock.wall(), by=by, key=key)
+        order = await self._log.issue(drafted)
+        log.get("orders").info("issued", number=order.number, kind=command.kind, by=by)
+        return order
+
+    async def status(self, number: int) -> OrderStatus:
+        """How far an order is. NoSuchOrder, OrdersAway."""
+        found = await self._log.statuses((number,))
+        if not found:
+            raise NoSuchOrder(f"no order {number} is kept")
+        return found[0]
+
+    async def list(self, limit: int = 50) -> tuple[OrderStatus, ...]:
+        """The newest orders, newest first. OrdersAway."""
+        return tuple(await self._log.statuses(limit=limit))
+
+    async def wait(self, node_id: str, role: str, cursor: str | None, *, seconds: float = LONG_POLL_S) -> OrdersAnswer:
+        """What a node has to do after `cursor`, as soon as there is something, or nothing after `seconds`. Works with
+        the log away. A second question of the same node ends the first. Unprocessable for a role without orders."""
+        if role not in ROLES:
+            raise Unprocessable(f"{role} takes no orders")
+        await self._note(node_id, role)
+        superseded = self._supersede(node_id)
+        try:
+            async with asyncio.timeout(seconds):
+                while not (superseded.is_set() or self._closing):
+                    bell = self._log.feeds.bell
+                    if answer := self._answer(node_id, role, cursor):
+                        return answer
+                    await bell.wait()
+        except TimeoutError:
+            pass
+        finally:
+            if self._asking.get(node_id) is superseded:
+                del self._asking[node_id]
+        return self._answer(node_id, role, cursor) or self._log.feeds.nothing(role)
+
+    async def ack(self, node_id: str, number: int, ack: Ack) -> None:
+        """A node says what became of an order. OrdersAway: it must say so again."""
+        if ack.outcome == "failed":
+            log.get("orders").warning("failed on a node", number=number, node=node_id, detail=ack.detail)
+        await self._log.ack(number, node_id, ack, self._clock.wall())
+
+    async def close(self) -> None:
+        """End the task and let go of the log."""
+        self.release()
+        await self._owner.close()
+        await self._log.close()
+
+    def release(self) -> None:
+        """Answer all who wait, and nobody waits from now on: the process is about to stop."""
+        self._closing = True
+        self._log.feeds.ring()
+
+    def _answer(self, node_id: str, role: str, cursor: str | None) -> OrdersAnswer | None:
+        node = self._registry.map().nodes.get(node_id)
+        region = node.region if node else None
+        return self._log.feeds.answer(node_id, role, region, cursor, self._clock.wall())
+
+    def _supersede(self, node_id: str) -> asyncio.Event:
+        """One question a node: those that a broken connection left behind must not add up."""
+        if before := self._asking.get(node_id):
+            before.set()
+            self._log.feeds.ring()
+        mine = self._asking[node_id] = asyncio.Event()
+        return mine
+
+    async def _note(self, node_id: str, role: str) -> None:
+        """Redis away is no reason to keep orders from a node."""
+        if node_id not in self._noted:
+            with contextlib.suppress(HeadraceError):
+                await self._log.follows(node_id, role)
+                self._noted[node_id] = True
+
+    async def _stages(self) -> None:
+        while True:
+            feeds = self._log.feeds
+            bell = feeds.bell
+            for staged in tuple(feeds.staged.values()):
+                seconds = self._clock.wall() - staged.issued
+                nodes, now = self._registry.map(), self._clock.monotonic()
+                most = self._shield_wait_s
+                if rules.may_tell(staged, nodes, now, expiry_s=self._expiry_s, seconds=seconds, most_s=most):
+                    await self._tell(staged.number, late=seconds >= most)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_S if feeds.staged else None):
+                    await bell.wait()
+
+    async def _tell(self, number: int, *, late: bool) -> None:
+        if late:
+            log.get("orders").error("edges are told before every shield has acknowledged", number=number)
+        try:
+            await self._log.tell(number)
+        except HeadraceError as error:
+            log.get("orders").warning("edges cannot be told now", number=number, error=str(error))
