@@ -1,4 +1,5 @@
-"""The heartbeat of a caching node, embedded in its supervisor: reports while inside, says farewell on leaving."""
+"""Control's part of a caching node, embedded in its supervisor: while inside it reports and does its orders; on leaving
+it says farewell."""
 
 import contextlib
 import math
@@ -11,6 +12,9 @@ import aiohttp
 
 from configs.schema.base import NodeIdentity
 from control.contract.messages import LoadParts, Report, Role
+from control.node.applier import Applier
+from control.node.follower import Follower
+from control.node.link import ControlLink
 from control.node.reporter import Reporter
 from kit.clock import Clock
 from kit.usage import Rate, cpu_seconds, disk_busy_seconds
@@ -24,6 +28,7 @@ class Gauges:
     connections: Callable[[], int]
     sent_bytes: Callable[[], int]
     cache_dirs: tuple[Path, ...]
+    draining: Callable[[], bool] = lambda: False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +95,7 @@ def describer(standing: Standing, gauges: Gauges, clock: Clock) -> Callable[[], 
             connections=open_now,
             egress_mbps=mbps,
             version=standing.version,
+            draining=gauges.draining(),
             reserve=standing.reserve,
             started=standing.started,
         )
@@ -99,17 +105,30 @@ def describer(standing: Standing, gauges: Gauges, clock: Clock) -> Callable[[], 
 
 @contextlib.asynccontextmanager
 async def reporting(
-    identity: NodeIdentity | None, role: Role, describe: Callable[[], Report], clock: Clock
+    identity: NodeIdentity | None,
+    role: Role,
+    describe: Callable[[], Report],
+    clock: Clock,
+    orders: tuple[Applier, Path] | None = None,
 ) -> AsyncIterator[Callable[[], dict[str, Any]]]:
-    """Heartbeats to control while inside, if this node has one; yields what /health says of it."""
+    """Heartbeats to control and control's orders while inside, if this node has one; yields what /health says of it.
+    `orders`: what does them, and the directory where their state is kept."""
     if identity is None or identity.control is None:
         yield lambda: {"control": None}
         return
-    async with aiohttp.ClientSession() as session:
+    async with contextlib.AsyncExitStack() as stack:
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        follower = None
+        if orders is not None:
+            follower = Follower(ControlLink(identity, role, clock, session), *orders, clock)
+            stack.push_async_callback(follower.close)
+            await follower.start()
         reporter = Reporter(identity, role, describe, clock, session)
+        stack.push_async_callback(reporter.close)
+        stack.push_async_callback(reporter.leave)
         reporter.start()
-        try:
-            yield lambda: {"id": identity.id, "control": asdict(reporter.state())}
-        finally:
-            await reporter.leave()
-            await reporter.close()
+        yield lambda: {
+            "id": identity.id,
+            "control": asdict(reporter.state()),
+            "orders": asdict(follower.state()) if follower else None,
+        }

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 from pydantic import ValidationError
+from yarl import URL
 
 from configs.schema.base import NodeIdentity
 from control.contract.credential import Credential
@@ -38,16 +39,27 @@ class ControlLink:
         The signature covers `path` alone, so that control may stand behind a prefix.
         """
         body = message.encode() if message else b""
-        signature = self._credential.sign("control", method="POST", target=path, now=self._clock.wall(), body=body)
+        return await self._ask("POST", path, body, answer, timeout_s=timeout_s, most_bytes=MAX_BODY_BYTES)
+
+    async def get(self, path: str, answer: type[A], *, timeout_s: float, most_bytes: int) -> A:
+        """Ask, signed as `post` is; `path` has its query with it. Errors as `post`."""
+        return await self._ask("GET", path, b"", answer, timeout_s=timeout_s, most_bytes=most_bytes)
+
+    async def _ask(
+        self, method: str, path: str, body: bytes, answer: type[A], *, timeout_s: float, most_bytes: int
+    ) -> A:
+        signature = self._credential.sign("control", method=method, target=path, now=self._clock.wall(), body=body)
+        headers = {NODE: signature} | ({"Content-Type": "application/json"} if method == "POST" else {})
         try:
-            async with self._session.post(
-                self.url + path,
-                data=body,
-                headers={NODE: signature, "Content-Type": "application/json"},
+            async with self._session.request(
+                method,
+                URL(self.url + path, encoded=True),
+                data=body if method == "POST" else None,
+                headers=headers,
                 timeout=aiohttp.ClientTimeout(total=timeout_s),
                 allow_redirects=False,
             ) as response:
-                blob = await _read(response)
+                blob = await _read(response, most_bytes)
                 if response.status == 503 and b'"no_edge"' in blob:
                     raise NoEdgeLeft("control has no edge for the session")
                 if response.status != 200:
@@ -94,10 +106,10 @@ def _credential(identity: NodeIdentity, role: str) -> Credential:
     return credential
 
 
-async def _read(response: aiohttp.ClientResponse) -> bytes:
-    blob = b""
+async def _read(response: aiohttp.ClientResponse, most_bytes: int) -> bytes:
+    blob = bytearray()
     async for chunk in response.content.iter_chunked(MAX_BODY_BYTES):
         blob += chunk
-        if len(blob) > MAX_BODY_BYTES:
+        if len(blob) > most_bytes:
             raise UpstreamFailed("control's answer is too long")
-    return blob
+    return bytes(blob)

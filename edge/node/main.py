@@ -12,6 +12,9 @@ from kit import log, service
 from kit.clock import SystemClock
 from kit.errors import SettingsError
 from kit.nursery import Nursery
+from kit.published import Publisher
+from origin.contract import revoked
+from proxy.host.ordered import Ordered
 from proxy.host.supervisor import Facts, run
 from proxy.host.worker import Role, same_keys
 
@@ -32,13 +35,18 @@ async def _serve(
 ) -> None:
     labels = {"edge_location": settings.region, "node": settings.identity.id if settings.identity else settings.name}
 
-    @contextlib.asynccontextmanager
-    async def embed(facts: Facts) -> AsyncIterator[Callable[[], dict[str, Any]]]:
-        describe = describer(_standing(settings, facts), _gauges(settings, facts), SystemClock())
-        async with reporting(settings.identity, "edge", describe, SystemClock()) as health:
-            yield lambda: {"access": settings.access, "region": settings.region, **health()}
+    with contextlib.closing(Publisher(revoked.MOST_BYTES)) as refused:
 
-    await run(settings, read, nursery, role.tier.reasons, labels, embed, role.keys_authority, ready_file)
+        @contextlib.asynccontextmanager
+        async def embed(facts: Facts) -> AsyncIterator[Callable[[], dict[str, Any]]]:
+            describe = describer(_standing(settings, facts), _gauges(settings, facts), SystemClock())
+            ordered = Ordered(facts, role.keys_authority, refused)
+            orders = (ordered, settings.store.cache_dir[0])
+            async with reporting(settings.identity, "edge", describe, SystemClock(), orders) as health:
+                yield lambda: {"access": settings.access, "region": settings.region, **health()}
+
+        reasons, share = role.tier.reasons, {revoked.FD: refused.fd}
+        await run(settings, read, nursery, reasons, labels, embed, role.keys_authority, ready_file, share)
 
 
 def _again(read: Callable[[], EdgeSettings], role: Role) -> EdgeSettings:
@@ -86,4 +94,5 @@ def _gauges(settings: EdgeSettings, facts: Facts) -> Gauges:
         connections=lambda: facts.board.total("headrace_connections"),
         sent_bytes=lambda: facts.board.overall("headrace_sent_bytes_total"),
         cache_dirs=settings.store.cache_dir,
+        draining=facts.draining.is_set,
     )

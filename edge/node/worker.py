@@ -1,6 +1,7 @@
 """One worker of an edge, as the nursery starts it (main), and what makes a node an edge (role)."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from configs.schema.node import EdgeSettings
 from control.contract.credential import Credential
@@ -12,8 +13,9 @@ from proxy.host.worker import Role, run
 from proxy.upstream.client import Sign
 
 
-def role(settings: EdgeSettings) -> Role:
-    """What makes this node an edge. ValueError or OSError when keys or credential cannot be read."""
+def role(settings: EdgeSettings, fds: Mapping[str, int] = MappingProxyType({})) -> Role:
+    """What makes this node an edge; `fds` are a worker's. ValueError or OSError when keys or credential cannot be
+    read."""
     bases = settings.shields or ((settings.origin,) if settings.origin else ())
     if settings.access == "open":
         return Role(OpenTier(), bases, settings.authority)
@@ -21,9 +23,11 @@ def role(settings: EdgeSettings) -> Role:
         raise ValueError('`keys_dir` is needed with `access = "token"`')
     # An open edge starts without the libraries for tokens.
     from edge.admit.token import TokenTier
+    from origin.contract.revoked import FD, Revoked
     from origin.contract.token import Keys, Verifier
 
-    tier = TokenTier(Verifier(Keys.load(settings.keys_dir)))
+    keys = Keys.load(settings.keys_dir)
+    tier = TokenTier(Verifier(keys, revoked=Revoked(fds[FD])) if FD in fds else Verifier(keys))
     return Role(tier, bases, settings.authority, _signer(settings) if settings.shields else None)
 
 
@@ -38,4 +42,4 @@ def main(parent: int, fds: Mapping[str, int]) -> None:
     """Be a worker of the supervisor `parent` until SIGTERM."""
     told = begin(parent, fds)
     settings = EdgeSettings.model_validate(told.payload["settings"])
-    run(told, settings, role(settings))
+    run(told, settings, role(settings, told.fds))

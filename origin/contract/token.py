@@ -55,6 +55,7 @@ class Reason(StrEnum):
     EXPIRED = "expired"
     PATH = "path"
     AUDIENCE = "audience"
+    REVOKED = "revoked"
 
 
 class TokenRefused(Refused):
@@ -229,8 +230,11 @@ class Verifier:
     Bounded: `remembered` tokens; only genuine ones are kept, so that junk cannot push them out.
     """
 
-    def __init__(self, keys: Keys, *, remembered: int = 100_000) -> None:
-        self._keys = keys
+    def __init__(
+        self, keys: Keys, *, remembered: int = 100_000, revoked: Callable[[Grant], bool] = lambda _: False
+    ) -> None:
+        """`revoked` is asked each time, remembered or not."""
+        self._keys, self._revoked = keys, revoked
         self._memo: Memo[str, Grant] = Memo(remembered)
 
     def check(self, token: str | None, *, path: str, now: float, audience: str = MEDIA) -> Grant:
@@ -242,12 +246,16 @@ class Verifier:
             grant = verify(token, self._keys)
             self._memo.put(token, grant)
         grant.check(path=path, audience=audience, now=now)
+        if self._revoked(grant):
+            raise TokenRefused(Reason.REVOKED)
         return grant
 
     def recall(self, token: str, path: str, now: float) -> Grant | None:
         """The grant of a token that was verified before, when it opens `path` as media at `now`; None: ask `check`."""
         grant = self._memo.get(token)
-        return grant if grant is not None and grant.refusal(path, MEDIA, now) is None else None
+        if grant is None or grant.refusal(path, MEDIA, now) is not None or self._revoked(grant):
+            return None
+        return grant
 
 
 def _grant(payload: bytes, key_id: str) -> Grant:

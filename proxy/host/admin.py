@@ -15,7 +15,7 @@ from kit.metrics import Board
 from proxy.http import target as targets
 from proxy.rules.key import cache_key
 from proxy.store.keepers import Keepers
-from proxy.store.purge import Purge
+from proxy.store.purge import Purge, Purged
 
 MAX_BODY = 64 * 1024
 PURGE_S = 60.0
@@ -60,7 +60,7 @@ class Purging:
         """Answers {"objects", "seconds"} when all is done on this node."""
         try:
             self._admit(request)
-            purged = await self._purge(parse(await _document(request), self._authority))
+            purged = asdict(await done(self._keeper, parse(await _document(request), self._authority), PURGE_S))
         except HeadraceError as error:
             words = (
                 {"error": error.kind} if isinstance(error, Refused) else {"error": error.kind, "message": str(error)}
@@ -75,18 +75,20 @@ class Purging:
         if not hmac.compare_digest(given.strip().encode("utf-8", "replace"), self._token.encode()):
             raise Refused("wrong operator token")
 
-    async def _purge(self, purge: Purge) -> dict[str, Any]:
-        try:
-            async with asyncio.timeout(PURGE_S):
-                return asdict(await self._keeper.purge(purge))
-        except TimeoutError:
-            raise Overloaded(f"the purge was not done within {PURGE_S:.0f} s; it goes on") from None
-        except (OSError, lmdb.Error) as error:
-            raise Overloaded(f"the cache's disk refused: {error}") from None
-        except asyncio.CancelledError:
-            if self._keeper.alive:
-                raise
-            raise Overloaded("the keeper of the cache is not running") from None
+
+async def done(keeper: Keepers, purge: Purge, seconds: float) -> Purged:
+    """The purge, done on this node. Overloaded when it is not within `seconds`, or cannot be now."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await keeper.purge(purge)
+    except TimeoutError:
+        raise Overloaded(f"the purge was not done within {seconds:.0f} s; it goes on") from None
+    except (OSError, lmdb.Error) as error:
+        raise Overloaded(f"the cache's disk refused: {error}") from None
+    except asyncio.CancelledError:
+        if keeper.alive:
+            raise
+        raise Overloaded("the keeper of the cache is not running") from None
 
 
 def parse(document: Any, authority: str) -> Purge:

@@ -4,10 +4,11 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -25,6 +26,7 @@ from kit.workers import Supervisor, most_numbers
 from proxy.host import admin, listeners, tls
 from proxy.host.reload import Reload
 from proxy.host.worker import Shared, at_rest, families, mapped, payload, pinning, remembered, volumes
+from proxy.serve.own import new_secret
 from proxy.store import disk
 from proxy.store.accounts import Tenants
 from proxy.store.admit import size_for
@@ -48,6 +50,10 @@ class Facts:
     volumes: Volumes
     started: float
     certificates: Certificates | None
+    draining: asyncio.Event
+    """Set while the node takes no new session; what it serves goes on."""
+    secret: str
+    """Opens the node to its own requests, see proxy.serve.own."""
 
     def pids(self) -> list[int]:
         """The node's processes."""
@@ -67,13 +73,15 @@ async def run(
     embed: Embed,
     authority: str,
     ready_file: Path | None = None,
+    share: Mapping[str, int] = MappingProxyType({}),
 ) -> None:
     """Run a node until SIGTERM. `read` reads its settings again on SIGHUP, see Reload; `nursery` has its workers;
     `labels` stand on every metric; `authority` is that of its keys; `ready_file` gets one JSON line {url, admin, pid}
-    once all workers serve."""
+    once all workers serve; `share` are descriptors that every worker gets, by name."""
     stop, again = stop_signal(), reload_signal()
     certificates = _prepare(settings)
     token = admin.read_token(settings.admin_token_file)
+    secret = new_secret()
     with (
         listeners.opened(*host_port(settings.listen), settings.workers) as listening_at,
         contextlib.closing(_board(settings, reasons)) as board,
@@ -83,19 +91,20 @@ async def run(
         supervisor = Supervisor(
             nursery,
             settings.workers,
-            lambda _, number: payload(board, number, settings),
-            share=lambda place: {"board": board.fd, **shared.fds, **listening_at.fds(place)},
+            lambda _, number: payload(board, number, settings, secret),
+            share=lambda place: {"board": board.fd, **share, **shared.fds, **listening_at.fds(place)},
             ended=lambda number: at_rest(rows[number]),
         )
 
         async def replace(new: NodeSettings) -> None:
-            await supervisor.replace(lambda _, number: payload(board, number, new), new.limits.drain_s)
+            await supervisor.replace(lambda _, number: payload(board, number, new, secret), new.limits.drain_s)
 
         reload = Reload(settings, lambda: _checked(read()), replace, SystemClock())
         own_row = board.row(len(rows))
         seen = volumes(settings.store, board, own_row, None)
         url = _url(settings, listening_at.port)
-        facts = Facts(url, board, supervisor, reload, keeper, seen, time.time(), certificates)
+        draining = asyncio.Event()
+        facts = Facts(url, board, supervisor, reload, keeper, seen, time.time(), certificates, draining, secret)
         owner = Owner("node")
         try:
             await _started(supervisor)
@@ -160,6 +169,7 @@ async def _admin(
                 "workers": {"wanted": settings.workers, "ready": facts.supervisor.alive},
                 "restarts": sum(worker.restarts for worker in facts.supervisor.workers),
                 "started": facts.started,
+                "draining": facts.draining.is_set(),
                 "settings": facts.reload.health(),
                 "listener": tls.describe(facts.reload.settings, facts.certificates),
                 "pacing": facts.reload.settings.pacing.rates,
@@ -169,7 +179,7 @@ async def _admin(
             }
 
         def ready() -> bool:
-            return facts.supervisor.alive == settings.workers
+            return facts.supervisor.alive == settings.workers and not facts.draining.is_set()
 
         app = admin.application(health, ready, lambda: admin.render(facts.board, labels), purging)
         host, port = _admin_address(settings, facts.url)

@@ -5,7 +5,7 @@ import contextlib
 import mmap
 import resource
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import uvloop
@@ -30,6 +30,7 @@ from proxy.serve.connection import Patience, Server
 from proxy.serve.fast import FastServer
 from proxy.serve.lane import Lane
 from proxy.serve.pacing import Pacing
+from proxy.serve.own import OwnTier
 from proxy.serve.passing import Passer
 from proxy.serve.pipeline import Pipeline
 from proxy.serve.tier import Tier
@@ -94,9 +95,11 @@ def families(reasons: tuple[str, ...], volumes: int = 1, tenants: tuple[str, ...
 
 
 def run(told: Told, settings: NodeSettings, role: Role) -> None:
-    """Serve until SIGTERM; `told.payload` has `number` and `rows` (kit.metrics), `told.fds` what is shared."""
+    """Serve until SIGTERM; `told.payload` has `number` and `rows` (kit.metrics) and `own` (OwnTier), `told.fds` what is
+    shared."""
     log.setup(f"{settings.name}-worker")
     _raise_descriptor_limit()
+    role = replace(role, tier=OwnTier(role.tier, told.payload["own"]))
     with quiet(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(told, settings, role))
 
@@ -318,6 +321,6 @@ class Shared:
         return {name: fd for name, fd in named.items() if fd is not None}
 
 
-def payload(board: Board, number: int, settings: NodeSettings) -> dict[str, Any]:
-    """What the supervisor tells worker `number`."""
-    return {"rows": board.rows, "number": number, "settings": settings.model_dump(mode="json")}
+def payload(board: Board, number: int, settings: NodeSettings, secret: str) -> dict[str, Any]:
+    """What the supervisor tells worker `number`; `secret` opens the node to its own requests."""
+    return {"rows": board.rows, "number": number, "settings": settings.model_dump(mode="json"), "own": secret}

@@ -11,6 +11,7 @@ from kit import log, service
 from kit.clock import SystemClock
 from kit.errors import SettingsError
 from kit.nursery import Nursery
+from proxy.host.ordered import Ordered
 from proxy.host.supervisor import Facts, run
 from proxy.host.worker import Role, same_keys
 from shield.node import worker
@@ -62,9 +63,11 @@ async def _serve(
             connections=lambda: facts.board.total("headrace_connections"),
             sent_bytes=lambda: facts.board.overall("headrace_sent_bytes_total"),
             cache_dirs=settings.store.cache_dir,
+            draining=facts.draining.is_set,
         )
         describe = describer(standing, gauges, SystemClock())
-        async with reporting(settings.identity, "shield", describe, SystemClock()) as health:
+        orders = (Ordered(facts, role.keys_authority), settings.store.cache_dir[0])
+        async with reporting(settings.identity, "shield", describe, SystemClock(), orders) as health:
             yield lambda: {"region": settings.region, **health()}
 
     await run(settings, read, nursery, role.tier.reasons, labels, embed, role.keys_authority, ready_file)

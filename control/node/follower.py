@@ -1,0 +1,247 @@
+"""A node follows its orders: an endless task that asks control what to do, does it, keeps the cursor, acknowledges.
+
+At least once: a node that dies between doing and keeping does it again, to the same result. Control away is no fault
+of the node: it goes on as it is and goes on asking.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import assert_never
+
+from control.contract.orders import (
+    ACK_PATH,
+    LONG_POLL_S,
+    MAX_ANSWER_BYTES,
+    ORDERS_PATH,
+    Ack,
+    Acked,
+    Drain,
+    Order,
+    OrdersAnswer,
+    Outcome,
+    Prefetch,
+    Purge,
+    Revoke,
+    Standing,
+    Undrain,
+)
+from control.node import kept as kept_file
+from control.node.applier import Applier
+from control.node.kept import MAX_PREFETCHES, Kept
+from control.node.link import ControlLink
+from kit import log
+from kit.clock import Clock
+from kit.errors import HeadraceError, Overloaded
+from kit.resilience import Backoff
+from kit.tasks import Owner
+
+ASK_S = LONG_POLL_S + 5.0
+TELL_S = 3.0
+AGAIN = Backoff(first_s=0.1, most_s=2.0)
+"""Between two tries to reach control."""
+TRIES = Backoff(first_s=0.2, most_s=2.0, attempts=3)
+"""Between two tries to do an order that could not be done for now."""
+PREFETCH_FRESH_S = 3600.0
+"""An older prefetch is not done any more: the moment it was for is over."""
+
+
+@dataclass(frozen=True)
+class FollowerState:
+    """For a node's /health. `error`: why control was not heard last, or the state not kept; None when all is well."""
+
+    cursor: str | None
+    draining: bool
+    revoked: int
+    done: int
+    failed: int
+    resets: int
+    untold: int
+    error: str | None
+
+
+class Follower:
+    """Owns the order task of one node. `start` inside the loop, `close` at the end."""
+
+    def __init__(self, link: ControlLink, applier: Applier, directory: Path, clock: Clock) -> None:
+        """The state is kept in `directory`, which is there."""
+        self._link, self._applier, self._directory, self._clock = link, applier, directory, clock
+        self._kept = Kept()
+        self._counts = {"done": 0, "failed": 0, "reset": 0}
+        self._error: str | None = None
+        self._owner = Owner("orders")
+        self._keeping, self._telling, self._warming = asyncio.Lock(), asyncio.Lock(), asyncio.Lock()
+
+    async def start(self) -> None:
+        """Take up what was kept, at once: a node that drained still does, what was refused still is. Then follow."""
+        self._kept = await asyncio.to_thread(kept_file.load, self._directory)
+        self._applier.drain(self._kept.draining)
+        self._refuse(())
+        for order in self._kept.prefetches:
+            self._owner.spawn("prefetch", self._prefetched(order))
+        self._owner.spawn("follow", self._run(), endless=True)
+
+    def state(self) -> FollowerState:
+        """How following goes."""
+        kept, counts = self._kept, self._counts
+        return FollowerState(
+            cursor=kept.cursor,
+            draining=kept.draining,
+            revoked=len(kept.revoked),
+            done=counts["done"],
+            failed=counts["failed"],
+            resets=counts["reset"],
+            untold=len(kept.untold),
+            error=self._error,
+        )
+
+    async def close(self) -> None:
+        """End. What was not kept is done again by the next life."""
+        await self._owner.close()
+
+    async def _run(self) -> None:
+        failures = 0
+        while True:
+            try:
+                await self._tell()
+                await self._do(await self._ask())
+            except HeadraceError as error:
+                self._error = str(error)
+                if not failures:
+                    log.get("orders").warning("orders are not heard", error=self._error)
+                failures += 1
+                await asyncio.sleep(AGAIN.delay_s(failures - 1, 0.5 + random.random() / 2))  # noqa: S311 (jitter)
+            else:
+                failures, self._error = 0, None
+
+    async def _ask(self) -> OrdersAnswer:
+        path = ORDERS_PATH.format(id=self._link.id)
+        if self._kept.cursor:
+            path += f"?after={self._kept.cursor}"
+        return await self._link.get(path, OrdersAnswer, timeout_s=ASK_S, most_bytes=MAX_ANSWER_BYTES)
+
+    async def _do(self, answer: OrdersAnswer) -> None:
+        """All of an answer, then the cursor: orders between two cursors may be done again."""
+        if answer.reset is not None:
+            await self._begin_anew(answer.reset, answer.cursor)
+        for order in answer.orders:
+            await self._one(order)
+        if self._kept.cursor != answer.cursor:
+            self._kept = self._kept.with_(cursor=answer.cursor)
+            await self._keep()
+
+    async def _begin_anew(self, standing: Standing, cursor: str) -> None:
+        """Orders were missed: what they added up to, and everything stale. A log of another epoch may know nothing of
+        the drain that we know of: only an order ends that then."""
+        same = (self._kept.cursor or "").partition(".")[0] == cursor.partition(".")[0]
+        self._drain(standing.draining or (self._kept.draining and not same))
+        self._refuse(standing.revoked)
+        await self._applier.purge_all()
+        self._counts["reset"] += 1
+        log.get("orders").warning("orders were missed: all that is stored is stale now", cursor=cursor)
+
+    async def _one(self, order: Order) -> None:
+        if isinstance(order.command, Prefetch):
+            await self._begin_prefetch(order)
+            return
+        began = time.monotonic()
+        outcome, detail = await self._tried(order)
+        self._note(order, outcome, time.monotonic() - began, detail)
+
+    async def _tried(self, order: Order) -> tuple[Outcome, str]:
+        """What became of it, after as many tries as it takes and TRIES allows."""
+        for attempt in range(TRIES.attempts + 1):
+            try:
+                await self._apply(order)
+            except Exception as error:  # an order that cannot be done must not keep the node from the others
+                detail = str(error) if isinstance(error, HeadraceError) else repr(error)
+                if not getattr(error, "retry", False) or attempt == TRIES.attempts:
+                    return "failed", detail
+                await asyncio.sleep(TRIES.delay_s(attempt, 0.5 + random.random() / 2))  # noqa: S311 (jitter)
+            else:
+                return "done", ""
+        raise AssertionError("unreachable: the last try returns")
+
+    async def _apply(self, order: Order) -> None:
+        match order.command:
+            case Purge(by=by, what=what, soft=soft):
+                await self._applier.purge(by, what, soft=soft)
+            case Drain():
+                self._drain(True)
+            case Undrain():
+                self._drain(False)
+            case Revoke() as revoke:
+                self._refuse((revoke,))
+            case Prefetch(paths=paths):
+                await self._applier.prefetch(paths)
+            case _:
+                assert_never(order.command)
+
+    def _drain(self, draining: bool) -> None:
+        self._kept = self._kept.with_(draining=draining)
+        self._applier.drain(draining)
+
+    def _refuse(self, revoked: tuple[Revoke, ...]) -> None:
+        self._kept = self._kept.refusing(revoked, self._clock.wall())
+        named: dict[str, list[str]] = {}
+        for each in self._kept.revoked:
+            named.setdefault(each.by, []).append(each.what)
+        self._applier.revoke(named)
+
+    # prefetches take long: beside the other orders, one at a time
+
+    async def _begin_prefetch(self, order: Order) -> None:
+        running: Sequence[Order] = self._kept.prefetches
+        if any(each.number == order.number for each in running):
+            return
+        if self._clock.wall() - order.issued > PREFETCH_FRESH_S:
+            self._note(order, "failed", 0.0, "too old: its moment is over")
+        elif len(running) >= MAX_PREFETCHES:
+            self._note(order, "failed", 0.0, str(Overloaded(f"{MAX_PREFETCHES} prefetches wait already")))
+        else:
+            self._kept = self._kept.with_(prefetches=(*running, order))
+            self._owner.spawn("prefetch", self._prefetched(order))
+
+    async def _prefetched(self, order: Order) -> None:
+        async with self._warming:
+            began = time.monotonic()
+            outcome, detail = await self._tried(order)
+            left = tuple(each for each in self._kept.prefetches if each.number != order.number)
+            self._kept = self._kept.with_(prefetches=left)
+            self._note(order, outcome, time.monotonic() - began, detail)
+            await self._keep()
+        try:
+            await self._tell()
+        except HeadraceError as error:
+            log.get("orders").warning("not acknowledged yet", number=order.number, error=str(error))
+
+    # what control is to hear, and what is kept
+
+    def _note(self, order: Order, outcome: Outcome, seconds: float, detail: str) -> None:
+        self._counts[outcome] += 1
+        if outcome == "failed":
+            log.get("orders").error("order failed", number=order.number, kind=order.command.kind, detail=detail)
+        ack = Ack(outcome=outcome, seconds=min(1e6, round(seconds, 4)), detail=detail[:200])
+        self._kept = self._kept.owing(order.number, ack)
+
+    async def _tell(self) -> None:
+        async with self._telling:
+            told = False
+            for each in self._kept.untold:
+                path = ACK_PATH.format(id=self._link.id, number=each.number)
+                await self._link.post(path, each.ack, Acked, timeout_s=TELL_S)
+                self._kept, told = self._kept.told(each.number), True
+            if told:
+                await self._keep()
+
+    async def _keep(self) -> None:
+        """A disk that takes no note is told in /health; a restart then begins anew."""
+        async with self._keeping:
+            try:
+                await asyncio.to_thread(kept_file.save, self._directory, self._kept)
+            except OSError as error:
+                self._error = f"the state of the orders is not kept: {error}"
+                log.get("orders").error("not kept", error=str(error))
