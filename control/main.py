@@ -17,7 +17,9 @@ from control.console.app import admin_app
 from control.contract.credential import issue
 from control.enrol import fleet_key
 from control.orders.memory import MemoryLog
-from control.orders.model import Bounds
+from control.orders.model import Bounds, OrderLog
+from control.orders.redis_form import RedisLog
+from control.orders.redis_rows import OrderRows
 from control.orders.service import Orders
 from control.registry.memory import MemoryRegistry
 from control.registry.model import Registry
@@ -79,11 +81,18 @@ async def _registry(settings: ControlSettings, clock: Clock) -> Registry:
 
 async def _orders(settings: ControlSettings, registry: Registry, clock: Clock) -> Orders:
     bounds = Bounds(settings.orders_kept, settings.orders_in_flight)
-    orders = Orders(
-        MemoryLog(bounds), registry, clock, expiry_s=settings.expiry_s, shield_wait_s=settings.shield_wait_s
-    )
+    kept = await _order_log(settings.redis_url, clock, bounds)
+    orders = Orders(kept, registry, clock, expiry_s=settings.expiry_s, shield_wait_s=settings.shield_wait_s)
     orders.start()
     return orders
+
+
+async def _order_log(redis_url: str | None, clock: Clock, bounds: Bounds) -> OrderLog:
+    if redis_url is None:
+        return MemoryLog(bounds)
+    kept = RedisLog(OrderRows.connect(redis_url), clock, bounds)
+    await kept.start()
+    return kept
 
 
 def _places(settings: ControlSettings) -> Places:

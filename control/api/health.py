@@ -35,6 +35,7 @@ def _health(service: Service) -> dict[str, object]:
         "status": "degraded" if state.redis == "away" else "ok",
         "process": "control",
         "registry": {"kind": state.kind, "redis": state.redis, "awayS": state.away_s, "error": state.error},
+        "orders": asdict(service.orders.state()),
         "mapVersion": nodes.version,
         "regions": regions,
         "heldNodes": sum(node.held for node in alive),

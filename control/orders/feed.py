@@ -98,6 +98,8 @@ class Feeds:
 
     epoch: str
     kept: int
+    known: bool = True
+    """False until the log was read once: nobody may be told that his cursor is of another one."""
     roles: dict[str, Feed] = field(default_factory=dict)
     draining: set[str] = field(default_factory=set)
     revoked: dict[tuple[str, str], Revoke] = field(default_factory=dict)
@@ -142,6 +144,8 @@ class Feeds:
 
         A cursor that cannot be continued (none, of another log, older than the tail, ahead of the newest) is reset.
         """
+        if not self.known:
+            return None
         feed = self.roles[role]
         place = self._continued(feed, cursor)
         reset = self.standing(node_id, now) if place is None else None

@@ -5,7 +5,7 @@ from collections import OrderedDict
 
 from control.contract.orders import MAX_REVOKED, Ack, Order, Revoke
 from control.orders.feed import Entry, Feeds, Staged, new_epoch
-from control.orders.model import Bounds, Draft, OrderStatus, TooManyOrders
+from control.orders.model import Bounds, Draft, LogState, OrderStatus, TooManyOrders
 from control.orders.record import Record
 
 MAX_FOLLOWERS = 20_000
@@ -72,6 +72,10 @@ class MemoryLog:
         """See OrderLog."""
         wanted = list(reversed(self._records))[:limit] if numbers is None else numbers
         return [self._records[number].status() for number in wanted if number in self._records]
+
+    def state(self) -> LogState:
+        """See OrderLog."""
+        return LogState("memory", None, None, len(self.feeds.staged))
 
     async def close(self) -> None:
         """See OrderLog."""

@@ -97,6 +97,18 @@ class Bounds:
     flight_s: float = 60.0
 
 
+@dataclass(frozen=True, slots=True)
+class LogState:
+    """For /health. `redis` is None where none is configured; while it is away nothing can be issued, and nodes are
+    told what was issued before."""
+
+    kind: str
+    redis: str | None
+    error: str | None
+    staged: int
+    """Purges that edges were not told of yet."""
+
+
 class OrderLog(Protocol):
     """Keeps orders and their fates. Reading `feeds` never waits; OrdersAway from the rest when the log is away."""
 
@@ -122,6 +134,10 @@ class OrderLog(Protocol):
 
     async def statuses(self, numbers: tuple[int, ...] | None = None, limit: int = 50) -> list[OrderStatus]:
         """The orders of these numbers that are kept, or the newest ones, newest first."""
+        ...
+
+    def state(self) -> LogState:
+        """Where it is kept and whether that works."""
         ...
 
     async def close(self) -> None:

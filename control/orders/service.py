@@ -8,7 +8,7 @@ from cachetools import TTLCache
 from control.contract.orders import LONG_POLL_S, Ack, Command, Order, OrdersAnswer, Targets
 from control.orders import rules
 from control.orders.feed import ROLES
-from control.orders.model import NoSuchOrder, OrderLog, OrderStatus
+from control.orders.model import LogState, NoSuchOrder, OrderLog, OrdersAway, OrderStatus
 from control.registry.model import Registry
 from kit import log
 from kit.clock import Clock
@@ -44,7 +44,8 @@ class Orders:
     ) -> Order:
         """Issue an order; on return it is in the log and on its way. A `key` makes repeating safe: the same order comes
         back. Unprocessable for targets that do not fit, OtherOrder, TooManyOrders, OrdersAway (repeat with the key)."""
-        drafted = rules.draft(command, targets, self._registry.map(), issued=self._clock.wall(), by=by, key=key)
+        nodes = await self._registry.roster()
+        drafted = rules.draft(command, targets, nodes, issued=self._clock.wall(), by=by, key=key)
         order = await self._log.issue(drafted)
         log.get("orders").info("issued", number=order.number, kind=command.kind, by=by)
         return order
@@ -62,7 +63,8 @@ class Orders:
 
     async def wait(self, node_id: str, role: str, cursor: str | None, *, seconds: float = LONG_POLL_S) -> OrdersAnswer:
         """What a node has to do after `cursor`, as soon as there is something, or nothing after `seconds`. Works with
-        the log away. A second question of the same node ends the first. Unprocessable for a role without orders."""
+        the log away, once it was read: OrdersAway before. A second question of the same node ends the first.
+        Unprocessable for a role without orders."""
         if role not in ROLES:
             raise Unprocessable(f"{role} takes no orders")
         await self._note(node_id, role)
@@ -79,7 +81,13 @@ class Orders:
         finally:
             if self._asking.get(node_id) is superseded:
                 del self._asking[node_id]
+        if not self._log.feeds.known:
+            raise OrdersAway("the log of orders was not read yet")
         return self._answer(node_id, role, cursor) or self._log.feeds.nothing(role)
+
+    def state(self) -> LogState:
+        """Where the log is kept and whether that works."""
+        return self._log.state()
 
     async def ack(self, node_id: str, number: int, ack: Ack) -> None:
         """A node says what became of an order. OrdersAway: it must say so again."""
@@ -119,7 +127,7 @@ class Orders:
                 self._noted[node_id] = True
 
     async def _stages(self) -> None:
-        while True:
+        while not self._closing:  # a call to Redis may swallow the cancellation
             feeds = self._log.feeds
             bell = feeds.bell
             for staged in tuple(feeds.staged.values()):

@@ -1,9 +1,12 @@
-"""Orders to nodes, over real HTTP with real credentials: CDN-15, CDN-16, CDN-22, T-090, T-100; both forms of the log."""
+"""Orders to nodes, over real HTTP with real credentials: CDN-15, CDN-16, CDN-22, T-090, T-100.
+
+Both forms of the log."""
 
 import asyncio
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -19,13 +22,20 @@ from kit.service import listening
 from origin.contract.headers import NODE
 from tests.control.ordering import CLOCK, Fleet, Noted, fleet, settings
 from tests.control.support import until
+from tests.support.redis import RedisServer
 
 TAG = Purge(by="tag", what="title:film")
 
 
-@pytest.fixture(params=["memory"])
-async def control(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Fleet]:
-    async with fleet(tmp_path) as running:
+@pytest.fixture(params=["memory", "redis"])
+def form(request: pytest.FixtureRequest, redis_server: RedisServer) -> dict[str, Any]:
+    """The setting that chooses the form of the log."""
+    return {"redis_url": redis_server.url} if request.param == "redis" else {}
+
+
+@pytest.fixture
+async def control(form: dict[str, Any], tmp_path: Path) -> AsyncIterator[Fleet]:
+    async with fleet(tmp_path, **form) as running:
         yield running
 
 
@@ -70,9 +80,11 @@ async def test_edges_hear_of_a_purge_after_the_shields(control: Fleet) -> None:
 
 
 @pytest.mark.parametrize("how", ["leaves", "never answers"])
-async def test_a_shield_that_is_down_or_too_slow_does_not_hold_edges_up(tmp_path: Path, how: str) -> None:
+async def test_a_shield_that_is_down_or_too_slow_does_not_hold_edges_up(
+    tmp_path: Path, form: dict[str, Any], how: str
+) -> None:
     """contracts.md: acknowledge, or are marked down; and no wait without a bound."""
-    async with fleet(tmp_path, shield_wait_s=60.0 if how == "leaves" else 0.3) as control:
+    async with fleet(tmp_path, shield_wait_s=60.0 if how == "leaves" else 0.3, **form) as control:
         await control.beat("edge-1", "shield-1")
         async with control.node("edge-1") as (_, edge):
             order = await control.service.orders.issue(TAG)
@@ -96,9 +108,9 @@ async def test_a_node_that_was_away_is_told_when_it_returns(control: Fleet) -> N
     assert edge.did == ["purge all", "purge tag title:film", "soft purge prefix /content/film/"]
 
 
-async def test_a_cursor_older_than_the_tail_begins_anew(tmp_path: Path) -> None:
+async def test_a_cursor_older_than_the_tail_begins_anew(tmp_path: Path, form: dict[str, Any]) -> None:
     """contracts.md: everything is stale, and the oldest orders that are kept are done; what stands is still known."""
-    async with fleet(tmp_path, orders_kept=10) as control:
+    async with fleet(tmp_path, orders_kept=10, **form) as control:
         orders = control.service.orders
         async with control.node("edge-1") as (follower, edge):
             await until(lambda: follower.state().cursor)
@@ -224,8 +236,8 @@ async def test_targets_that_make_no_sense_are_refused(control: Fleet, command, t
         await control.service.orders.issue(command, targets=targets)
 
 
-async def test_orders_in_flight_are_bounded(tmp_path: Path) -> None:
-    async with fleet(tmp_path, orders_in_flight=3) as control:
+async def test_orders_in_flight_are_bounded(tmp_path: Path, form: dict[str, Any]) -> None:
+    async with fleet(tmp_path, orders_in_flight=3, **form) as control:
         await control.beat("edge-1")
         for number in range(3):
             await control.service.orders.issue(Purge(by="url", what=f"/{number}"))
