@@ -27,15 +27,16 @@ def routes(service: Service) -> list[web.RouteDef]:
 
 
 def _health(service: Service) -> dict[str, object]:
-    """Redis away is `degraded`, not down: the last known map goes on answering."""
+    """Redis away is `degraded`, not down: the last known map goes on answering, and the last known orders."""
     nodes, state, now = service.registry.map(), service.registry.state(), service.clock.monotonic()
+    orders = service.orders.state()
     alive = [node for node in nodes.nodes.values() if node.alive(now, service.settings.expiry_s)]
     regions = {name: dict(Counter(n.role for n in alive if n.region == name)) for name in service.settings.regions}
     return {
-        "status": "degraded" if state.redis == "away" else "ok",
+        "status": "degraded" if "away" in (state.redis, orders.redis) else "ok",
         "process": "control",
         "registry": {"kind": state.kind, "redis": state.redis, "awayS": state.away_s, "error": state.error},
-        "orders": asdict(service.orders.state()),
+        "orders": asdict(orders),
         "mapVersion": nodes.version,
         "regions": regions,
         "heldNodes": sum(node.held for node in alive),

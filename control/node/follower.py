@@ -54,6 +54,7 @@ class FollowerState:
     """For a node's /health. `error`: why control was not heard last, or the state not kept; None when all is well."""
 
     cursor: str | None
+    """As it is on the disk: all before it is done."""
     draining: bool
     revoked: int
     done: int
@@ -72,12 +73,15 @@ class Follower:
         self._kept = Kept()
         self._counts = {"done": 0, "failed": 0, "reset": 0}
         self._error: str | None = None
+        self._unkept: str | None = None
+        self._cursor: str | None = None
         self._owner = Owner("orders")
         self._keeping, self._telling, self._warming = asyncio.Lock(), asyncio.Lock(), asyncio.Lock()
 
     async def start(self) -> None:
         """Take up what was kept, at once: a node that drained still does, what was refused still is. Then follow."""
         self._kept = await asyncio.to_thread(kept_file.load, self._directory)
+        self._cursor = self._kept.cursor
         self._applier.drain(self._kept.draining)
         self._refuse(())
         for order in self._kept.prefetches:
@@ -88,14 +92,14 @@ class Follower:
         """How following goes."""
         kept, counts = self._kept, self._counts
         return FollowerState(
-            cursor=kept.cursor,
+            cursor=self._cursor,
             draining=kept.draining,
             revoked=len(kept.revoked),
             done=counts["done"],
             failed=counts["failed"],
             resets=counts["reset"],
             untold=len(kept.untold),
-            error=self._error,
+            error=self._error or self._unkept,
         )
 
     async def close(self) -> None:
@@ -240,8 +244,11 @@ class Follower:
     async def _keep(self) -> None:
         """A disk that takes no note is told in /health; a restart then begins anew."""
         async with self._keeping:
+            kept = self._kept
             try:
-                await asyncio.to_thread(kept_file.save, self._directory, self._kept)
+                await asyncio.to_thread(kept_file.save, self._directory, kept)
             except OSError as error:
-                self._error = f"the state of the orders is not kept: {error}"
+                self._unkept = f"the state of the orders is not kept: {error}"
                 log.get("orders").error("not kept", error=str(error))
+            else:
+                self._cursor, self._unkept = kept.cursor, None

@@ -45,7 +45,7 @@ class RedisLog:
         key = draft.key or uuid.uuid4().hex
         for left in reversed(range(TRIES)):
             try:
-                order = await self._rows.issue(draft, key, self._bounds)
+                order = await self._rows.issue(draft, key, self._bounds, self.feeds.epoch)
                 break
             except FAILURES as error:
                 if not left:
@@ -57,7 +57,7 @@ class RedisLog:
     async def tell(self, number: int) -> None:
         """See OrderLog."""
         try:
-            await self._rows.tell(number, self._bounds.kept)
+            await self._rows.tell(number, self._bounds.kept, self.feeds.epoch)
         except FAILURES as error:
             raise _away(error) from None
         await self._try_sync()
@@ -65,7 +65,7 @@ class RedisLog:
     async def ack(self, number: int, node_id: str, ack: Ack, now: float) -> None:
         """See OrderLog."""
         try:
-            await self._rows.ack(number, node_id, ack, now)
+            await self._rows.ack(number, node_id, ack, now, self.feeds.epoch)
         except FAILURES as error:
             raise _away(error) from None
         if number in self.feeds.staged:

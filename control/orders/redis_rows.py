@@ -23,6 +23,10 @@ COUNT = 200
 MAX_FOLLOWERS = 20_000
 
 
+class OtherEpoch(ConnectionError):
+    """Redis came back with another log, or empty: the picture must be brought up to date (`sync`) before a write."""
+
+
 class OrderRows:
     """The log's rows. One per process."""
 
@@ -43,9 +47,10 @@ class OrderRows:
             Redis.from_url(url, socket_timeout=TIMEOUT_S + RING_S, max_connections=2, **common),
         )
 
-    async def issue(self, draft: Draft, key: str, bounds: Bounds) -> Order:
-        """See OrderLog."""
+    async def issue(self, draft: Draft, key: str, bounds: Bounds, epoch: str) -> Order:
+        """See OrderLog. Like all that writes, OtherEpoch where Redis has another log than `epoch`, or none."""
         told = {
+            "epoch": epoch,
             "key": key,
             "body": _body(Order(number=1, issued=draft.issued, command=draft.command)),
             "targets": draft.targets.model_dump_json(),
@@ -62,6 +67,8 @@ class OrderRows:
             "most_revoked": MAX_REVOKED,
         }
         what, number, body, targets = await self._issue(args=[json.dumps(told)])
+        if what == "epoch":
+            raise OtherEpoch
         if what == "in_flight":
             raise TooManyOrders(f"{number} orders are in flight")
         if what == "revoked":
@@ -70,13 +77,15 @@ class OrderRows:
         record = Record(order, Targets.model_validate_json(targets), "", key)
         return record.repeated(draft) if what == "known" else order
 
-    async def tell(self, number: int, kept: int) -> None:
+    async def tell(self, number: int, kept: int, epoch: str) -> None:
         """See OrderLog."""
-        await self._tell(args=[json.dumps({"number": number, "kept": kept})])
+        if not await self._tell(args=[json.dumps({"number": number, "kept": kept, "epoch": epoch})]):
+            raise OtherEpoch
 
-    async def ack(self, number: int, node_id: str, ack: Ack, now: float) -> None:
+    async def ack(self, number: int, node_id: str, ack: Ack, now: float, epoch: str) -> None:
         """See OrderLog."""
-        await self._ack(args=[number, node_id, f"{now} {ack.model_dump_json()}"])
+        if not await self._ack(args=[number, node_id, f"{now} {ack.model_dump_json()}", epoch]):
+            raise OtherEpoch
 
     async def follows(self, node_id: str, role: str, now: float, forgotten: float) -> None:
         """See OrderLog; who asked last before `forgotten` is dropped."""

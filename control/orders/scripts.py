@@ -5,7 +5,8 @@ order an entry; `orders:tail:<role>` the id of the newest entry that is kept no 
 `order:<n>` an order, `order:<n>:fates` node -> fate, empty while it waits; `orders:open` what is in flight, by time;
 `orders:staged` what edges were not told yet; `orders:keys` key -> number; `orders:draining`, `orders:revoked` and
 `orders:standing`, their version; `orders:followers:<role>` nodes by when they asked last. Redis's own time is used
-nowhere but in stream ids.
+nowhere but in stream ids. Whoever writes names the epoch that he knows: into a Redis that came back empty nothing is
+written before it was given back what it lost.
 """
 
 _COMMON = """
@@ -65,7 +66,8 @@ ISSUE = (
     _COMMON
     + """
 -- key, body (without number), targets, by, later, told, expected {role: ids}, everybody, standing, issued, since, kept,
--- in_flight, most_revoked. Answers {what, number, body, targets}.
+-- in_flight, most_revoked, epoch. Answers {what, number, body, targets}.
+if redis.call('GET', 'orders:epoch') ~= args.epoch then return {'epoch', 0, '', ''} end
 if args.key ~= '' then
   local number = redis.call('HGET', 'orders:keys', args.key)
   if number then
@@ -110,18 +112,20 @@ return {'issued', number, args.body, args.targets}
 TELL = (
     _COMMON
     + """
--- number, kept
+-- number, kept, epoch
+if redis.call('GET', 'orders:epoch') ~= args.epoch then return 0 end
 tell(args.number)
 return 1
 """
 )
 
 ACK = """
--- ARGV: number, node, fate. The first fate of a node stands.
+-- ARGV: number, node, fate, epoch. The first fate of a node stands. Answers whether the log is the one that is meant.
+if redis.call('GET', 'orders:epoch') ~= ARGV[4] then return 0 end
 local order = 'order:' .. ARGV[1]
-if redis.call('EXISTS', order) == 0 then return 0 end
+if redis.call('EXISTS', order) == 0 then return 1 end
 local before = redis.call('HGET', order .. ':fates', ARGV[2])
-if before and before ~= '' then return 0 end
+if before and before ~= '' then return 1 end
 redis.call('HSET', order .. ':fates', ARGV[2], ARGV[3])
 if before and redis.call('HINCRBY', order, 'waiting', -1) <= 0 then redis.call('ZREM', 'orders:open', ARGV[1]) end
 return 1

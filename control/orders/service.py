@@ -33,7 +33,7 @@ class Orders:
         self._expiry_s, self._shield_wait_s = expiry_s, shield_wait_s
         self._noted: TTLCache[str, bool] = TTLCache(MAX_NODES, NOTED_S)
         self._asking: dict[str, asyncio.Event] = {}
-        self._owner, self._closing = Owner("orders"), False
+        self._owner, self._released, self._closing = Owner("orders"), False, False
 
     def start(self) -> None:
         """Begin to tell edges when shields are done."""
@@ -71,7 +71,7 @@ class Orders:
         superseded = self._supersede(node_id)
         try:
             async with asyncio.timeout(seconds):
-                while not (superseded.is_set() or self._closing):
+                while not (superseded.is_set() or self._released):
                     bell = self._log.feeds.bell
                     if answer := self._answer(node_id, role, cursor):
                         return answer
@@ -98,12 +98,13 @@ class Orders:
     async def close(self) -> None:
         """End the task and let go of the log."""
         self.release()
+        self._closing = True
         await self._owner.close()
         await self._log.close()
 
     def release(self) -> None:
         """Answer all who wait, and nobody waits from now on: the process is about to stop."""
-        self._closing = True
+        self._released = True
         self._log.feeds.ring()
 
     def _answer(self, node_id: str, role: str, cursor: str | None) -> OrdersAnswer | None:

@@ -54,7 +54,8 @@ class RedisRows:
         return int(await self._leave(args=[node_id, known]))
 
     async def tell(self, nodes: Iterable[Node], gone: Iterable[str], known: int) -> None:
-        """Write many heartbeats and farewells, some hundred a round trip."""
+        """Write many heartbeats and farewells, some hundred a round trip. Fails when Redis is away, with none too."""
+        await self._redis.exists("map:version")
         calls: list[tuple[AsyncScript, list[str | int | float]]]
         calls = [(self._leave, [id_, known]) for id_ in gone]
         calls += [(self._beat, self._beat_args(node, known)) for node in nodes]

@@ -1,4 +1,5 @@
-"""A real redis-server for tests: on a unix socket of its own, nothing written to disk, gone at the end."""
+"""A real redis-server for tests: on a unix socket of its own, gone at the end; one that writes nothing to disk, or one
+that appends all to a file as an installation's should."""
 
 import contextlib
 import signal
@@ -14,17 +15,18 @@ START_S = 15.0
 
 
 class RedisServer:
-    """One server; it can be killed and started again on the same socket, always empty."""
+    """One server; it can be killed and started again on the same socket: empty, or with all it had when `durable`."""
 
-    def __init__(self, directory: Path) -> None:
-        self._socket = directory / "redis.sock"
+    def __init__(self, directory: Path, *, durable: bool = False) -> None:
+        self._socket, self._durable = directory / "redis.sock", durable
         self._process: subprocess.Popen[bytes] | None = None
         self.url = f"unix://{self._socket}"
 
     def start(self) -> None:
         """Start it and wait until it answers."""
+        kept = ["--save", "", "--appendonly", "yes" if self._durable else "no"]
         self._process = subprocess.Popen(
-            ["redis-server", "--port", "0", "--unixsocket", str(self._socket), "--save", "", "--appendonly", "no"],
+            ["redis-server", "--port", "0", "--unixsocket", str(self._socket), *kept],
             stdout=subprocess.DEVNULL,
             cwd=self._socket.parent,
         )
@@ -95,6 +97,15 @@ def redis_server(redis_session: RedisServer) -> RedisServer:
 def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
     """A server of this test alone, to be killed."""
     server = RedisServer(tmp_path)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def durable_redis(tmp_path: Path) -> Iterator[RedisServer]:
+    """A server of this test alone, to be killed; started again it has all that it had."""
+    server = RedisServer(tmp_path, durable=True)
     server.start()
     yield server
     server.stop()
