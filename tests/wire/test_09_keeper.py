@@ -422,3 +422,16 @@ async def _purge_all(edge: Node, origin: Upstream) -> None:
     """Take /x and /y out, so that they are filled anew."""
     for target in ("/x", "/y"):
         await edge.get(target, "POST", b"")
+
+
+async def test_a_purge_that_nobody_waits_for_any_more_is_done_and_harms_nothing(tmp_path: Path, board: Board) -> None:
+    """Whoever asked gave up before its turn came: the keeper lives, and what was to go is gone."""
+    async with kept(tmp_path, board, Cache_Groups='"t"') as (_, one, keeper, _):
+        await one.get("/a")
+        await one.ended("filled")
+        with disk.locked(tmp_path):  # the keeper cannot begin
+            given_up = [keeper.purge(Purge("tag", "t")) for _ in range(2)]
+            assert given_up[1].cancel()
+        assert (await _purge(keeper, Purge("tag", "t"))).objects == 0
+        assert keeper.alive
+        assert not one.files()
