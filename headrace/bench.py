@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bench.report import Report
 
 bench = typer.Typer(
-    help="Measure: eviction, store, collapse, peers; `small` is the first three in their small form.",
+    help="Measure: eviction, store, collapse, orders, peers; `small` is the first three in their small form.",
     no_args_is_help=True,
 )
 AsJson = Annotated[bool, typer.Option("--json", help="Only the JSON lines.")]
@@ -101,6 +101,28 @@ def collapse(
 
     with _saying(quiet=as_json) as say:
         report = uvloop.run(part.collapse(clients, workers, say))
+    _tell([report], as_json=as_json, record_it=record_it)
+
+
+@bench.command("orders")
+def orders(
+    nodes: Annotated[int, typer.Option(min=1, max=500, help="Nodes that follow.")] = 50,
+    count: Annotated[int, typer.Option("--orders", min=2, max=400, help="Purges, one after the other.")] = 100,
+    as_json: AsJson = False,
+    record_it: Record = False,
+) -> None:
+    """How long a purge takes from its issue until nodes have done it, through control and a redis-server.
+
+    Example: headrace bench orders --nodes 50 --orders 100 --json
+    """
+    import uvloop
+
+    from bench import orders as part
+    from kit import log
+
+    log.setup("bench", level="error")
+    with _saying(quiet=as_json) as say:
+        report = uvloop.run(part.orders(nodes, count, say))
     _tell([report], as_json=as_json, record_it=record_it)
 
 

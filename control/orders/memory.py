@@ -33,8 +33,8 @@ class MemoryLog:
         record = Record(order, draft.targets, draft.by, draft.key, "shields" if draft.later else "edges")
         for role, nodes in draft.expected.items():
             record.expect(nodes)
-            if draft.everybody:
-                record.expect(id_ for id_, known in self._followers.items() if known == role)
+        for role in draft.expected if draft.everybody else ():
+            record.expect((id_ for id_, known in self._followers.items() if known == role), away=True)
         self._keep(record)
         for role in draft.told:
             self._add(role, record)

@@ -17,11 +17,16 @@ class Record:
     key: str
     stage: Stage = "edges"
     fates: dict[str, NodeFate] = field(default_factory=dict)
+    away: set[str] = field(default_factory=set)
+    """Nodes that were away when it was issued: it is not in flight for their sake."""
 
-    def expect(self, nodes: Iterable[str]) -> None:
+    def expect(self, nodes: Iterable[str], *, away: bool = False) -> None:
         """These nodes should do it."""
         for node in nodes:
-            self.fates.setdefault(node, NodeFate(node=node, outcome="waiting"))
+            if node not in self.fates:
+                self.fates[node] = NodeFate(node=node, outcome="waiting")
+                if away:
+                    self.away.add(node)
 
     def note(self, node_id: str, ack: Ack, now: float) -> None:
         """The first acknowledgement of a node stands. `now` is wall time."""
@@ -37,8 +42,8 @@ class Record:
 
     @property
     def unfinished(self) -> bool:
-        """Whether a node has not acknowledged."""
-        return any(each.outcome == "waiting" for each in self.fates.values())
+        """Whether a node that was not away has not acknowledged."""
+        return any(each.outcome == "waiting" and each.node not in self.away for each in self.fates.values())
 
     def waiting(self, nodes: Iterable[str]) -> frozenset[str]:
         """Those of `nodes` that have not acknowledged."""

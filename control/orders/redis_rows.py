@@ -236,7 +236,7 @@ def _record(number: int, row: Mapping[str, str], fates: Mapping[str, str]) -> Re
 
 
 def _fate(node: str, text: str, issued: float) -> NodeFate:
-    if not text:
+    if text in ("", "-"):
         return NodeFate(node=node, outcome="waiting")
     moment, _, ack = text.partition(" ")
     return fate(node, Ack.model_validate_json(ack), issued, float(moment))

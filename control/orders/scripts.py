@@ -2,11 +2,11 @@
 
 Keys: `orders:epoch`; `orders:number` the last number; `orders:feed:<role>` the stream that nodes of a role follow, an
 order an entry; `orders:tail:<role>` the id of the newest entry that is kept no more; `orders:index` numbers by time;
-`order:<n>` an order, `order:<n>:fates` node -> fate, empty while it waits; `orders:open` what is in flight, by time;
-`orders:staged` what edges were not told yet; `orders:keys` key -> number; `orders:draining`, `orders:revoked` and
-`orders:standing`, their version; `orders:followers:<role>` nodes by when they asked last. Redis's own time is used
-nowhere but in stream ids. Whoever writes names the epoch that he knows: into a Redis that came back empty nothing is
-written before it was given back what it lost.
+`order:<n>` an order; `order:<n>:fates` node -> fate, while it waits empty, or `-` where the node was away at the issue;
+`orders:open` what is in flight, by time; `orders:staged` what edges were not told yet; `orders:keys` key -> number;
+`orders:draining`, `orders:revoked` and `orders:standing`, their version; `orders:followers:<role>` nodes by when they
+asked last. Redis's own time is used nowhere but in stream ids. Whoever writes names the epoch that he knows: into a
+Redis that came back empty nothing is written before it was given back what it lost.
 """
 
 _COMMON = """
@@ -87,15 +87,17 @@ end
 local number = redis.call('INCR', 'orders:number')
 keep(number, args)
 local fates = 'order:' .. number .. ':fates'
-for role, ids in pairs(args.expected) do
+for _, ids in pairs(args.expected) do
   for _, id in ipairs(ids) do redis.call('HSETNX', fates, id, '') end
-  if args.everybody then
+end
+local waiting = redis.call('HLEN', fates)
+if args.everybody then
+  for role in pairs(args.expected) do
     for _, id in ipairs(redis.call('ZRANGE', 'orders:followers:' .. role, 0, -1)) do
-      redis.call('HSETNX', fates, id, '')
+      redis.call('HSETNX', fates, id, '-')
     end
   end
 end
-local waiting = redis.call('HLEN', fates)
 redis.call('HSET', 'order:' .. number, 'waiting', waiting)
 if waiting > 0 then redis.call('ZADD', 'orders:open', args.issued, number) end
 for _, role in ipairs(args.told) do add(role, number, '*') end
@@ -125,9 +127,9 @@ if redis.call('GET', 'orders:epoch') ~= ARGV[4] then return 0 end
 local order = 'order:' .. ARGV[1]
 if redis.call('EXISTS', order) == 0 then return 1 end
 local before = redis.call('HGET', order .. ':fates', ARGV[2])
-if before and before ~= '' then return 1 end
+if before and before ~= '' and before ~= '-' then return 1 end
 redis.call('HSET', order .. ':fates', ARGV[2], ARGV[3])
-if before and redis.call('HINCRBY', order, 'waiting', -1) <= 0 then redis.call('ZREM', 'orders:open', ARGV[1]) end
+if before == '' and redis.call('HINCRBY', order, 'waiting', -1) <= 0 then redis.call('ZREM', 'orders:open', ARGV[1]) end
 return 1
 """
 

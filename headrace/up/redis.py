@@ -1,4 +1,5 @@
-"""A Redis of the installation's own: on a Unix socket, nothing kept on disk (the map is rebuilt by heartbeats)."""
+"""A Redis of the installation's own: on a Unix socket; what it was told is appended to a file, so that orders outlive it
+(the map is rebuilt by heartbeats)."""
 
 import shutil
 import tempfile
@@ -16,9 +17,11 @@ class OwnRedis:
 
     def __init__(self, state: Path) -> None:
         """In the folder `redis` of the state directory, so that a run that was killed leaves nothing elsewhere; only
-        where that path is too long for a socket in a temporary one."""
+        where that path is too long for a socket in a temporary one, which nothing outlives."""
         self._server = shutil.which("redis-server")
-        self._directory = _folder(state / "redis") if self._server else None
+        wanted = state / "redis"
+        self._directory = _folder(wanted) if self._server else None
+        self._temporary = self._directory != wanted
 
     @property
     def url(self) -> str | None:
@@ -30,14 +33,16 @@ class OwnRedis:
         if not self._server or not self._directory:
             return None
         socket = str(self._directory / "redis.sock")
-        quiet = ["--save", "", "--appendonly", "no", "--maxmemory", MEMORY, "--dir", str(self._directory)]
+        quiet = ["--save", "", "--appendonly", "yes", "--maxmemory", MEMORY, "--dir", str(self._directory)]
         command = [self._server, "--port", "0", "--unixsocket", socket, "--unixsocketperm", "700", *quiet]
         return await children.start("redis", command, log)
 
     def close(self) -> None:
-        """Remove its directory."""
-        if self._directory:
+        """Remove what the next run does not need: the socket, and a temporary directory."""
+        if self._directory and self._temporary:
             shutil.rmtree(self._directory, ignore_errors=True)
+        elif self._directory:
+            (self._directory / "redis.sock").unlink(missing_ok=True)
 
 
 def _folder(wanted: Path) -> Path:
