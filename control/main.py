@@ -3,8 +3,10 @@
 import argparse
 import contextlib
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
+
+import aiohttp
 
 from configs.load import load
 from configs.schema.base import host_port
@@ -16,6 +18,11 @@ from control.console.access import Access
 from control.console.app import admin_app
 from control.contract.credential import issue
 from control.enrol import fleet_key
+from control.health.monitor import Monitor
+from control.health.probes import Prober
+from control.health.sight import SightLimits
+from control.health.verdicts import MemoryVerdicts, RedisVerdicts
+from control.health.watched import WatchedRegistry
 from control.orders.memory import MemoryLog
 from control.orders.model import Bounds, OrderLog
 from control.orders.redis_form import RedisLog
@@ -37,15 +44,19 @@ async def building(settings: ControlSettings, clock: Clock) -> AsyncIterator[Ser
     """All parts of one control process; on leaving, its tasks and connections are gone. SettingsError."""
     key = fleet_key(settings.fleet_key_file)
     async with contextlib.AsyncExitStack() as stack:
-        registry = await _registry(settings, clock)
+        registry = WatchedRegistry(await _registry(settings, clock), clock, _sight(settings))
         stack.push_async_callback(registry.close)
-        orders = await _orders(settings, registry, clock)
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        monitor = _monitor(settings, registry, clock, session)
+        stack.push_async_callback(monitor.close)
+        orders = await _orders(settings, registry, clock, monitor.suspect)
         stack.push_async_callback(orders.close)
         yield Service(
             settings=settings,
             credential=issue(key, "control", "control"),
             registry=registry,
             orders=orders,
+            monitor=monitor,
             policy=policy(settings),
             places=_places(settings),
             ranks=Ranks(),
@@ -79,10 +90,31 @@ async def _registry(settings: ControlSettings, clock: Clock) -> Registry:
     return registry
 
 
-async def _orders(settings: ControlSettings, registry: Registry, clock: Clock) -> Orders:
+def _sight(settings: ControlSettings) -> SightLimits:
+    return SightLimits(settings.expiry_s, settings.silent_share, settings.silent_least, most_s=settings.silent_most_s)
+
+
+def _monitor(
+    settings: ControlSettings, registry: WatchedRegistry, clock: Clock, session: aiohttp.ClientSession
+) -> Monitor:
+    url = settings.redis_url
+    verdicts = RedisVerdicts.connect(url) if url else MemoryVerdicts()
+    monitor = Monitor(registry, verdicts, Prober(session), clock, every_s=settings.probe_every_s)
+    monitor.start()
+    return monitor
+
+
+async def _orders(settings: ControlSettings, registry: Registry, clock: Clock, broken: Callable[[str], None]) -> Orders:
     bounds = Bounds(settings.orders_kept, settings.orders_in_flight)
     kept = await _order_log(settings.redis_url, clock, bounds)
-    orders = Orders(kept, registry, clock, expiry_s=settings.expiry_s, shield_wait_s=settings.shield_wait_s)
+    orders = Orders(
+        kept,
+        registry,
+        clock,
+        expiry_s=settings.expiry_s,
+        shield_wait_s=settings.shield_wait_s,
+        broken=broken,
+    )
     orders.start()
     return orders
 

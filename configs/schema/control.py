@@ -54,6 +54,15 @@ class ControlSettings(Settings):
     """How many edges are considered for one session (CDN-07)."""
     max_nodes: int = Field(default=10_000, ge=1, le=100_000)
     """Nodes in the map at most; further ones are refused."""
+    probe_every_s: Seconds = 5.0
+    """How often nodes that give a `probe_url` are asked, and all are judged: three looks make one down, two up again
+    (D-18)."""
+    silent_share: float = Field(default=0.5, gt=0, le=1)
+    """More than this share of the nodes falling silent at once is not believed: the map stays, and /health says so."""
+    silent_least: int = Field(default=4, ge=2)
+    """With fewer nodes than this every silence is believed."""
+    silent_most_s: Seconds = 60.0
+    """Once some nodes are heard again, those that stay silent this long are believed dead."""
     orders_kept: int = Field(default=500, ge=10, le=10_000)
     """Orders (purge, prefetch, drain, revoke) that are kept with what became of them. A node that was away for more of
     them makes all that it has stale and goes on with the oldest."""

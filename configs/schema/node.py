@@ -154,6 +154,8 @@ class NodeSettings(Settings):
     """Where viewers, or the tier before us, connect."""
     admin: Address | None = None
     """/health, /ready, /metrics. Default: 127.0.0.1, listen port + 1000."""
+    probe_url: BaseUrl | None = None
+    """How control reaches `admin`, to ask /ready; without it control believes heartbeats alone."""
     workers: int = Field(default=1, ge=1, le=128)
     """Processes that share the listening port."""
     name: Name = "headrace"

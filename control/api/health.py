@@ -27,16 +27,19 @@ def routes(service: Service) -> list[web.RouteDef]:
 
 
 def _health(service: Service) -> dict[str, object]:
-    """Redis away is `degraded`, not down: the last known map goes on answering, and the last known orders."""
+    """Redis away, or too few nodes heard to believe it, is `degraded`, not down: the last known map goes on answering,
+    and the last known orders."""
     nodes, state, now = service.registry.map(), service.registry.state(), service.clock.monotonic()
-    orders = service.orders.state()
+    orders, monitor = service.orders.state(), service.monitor.state()
     alive = [node for node in nodes.nodes.values() if node.alive(now, service.settings.expiry_s)]
     regions = {name: dict(Counter(n.role for n in alive if n.region == name)) for name in service.settings.regions}
+    doubts = "away" in (state.redis, orders.redis) or monitor.abstaining_s is not None or monitor.blind
     return {
-        "status": "degraded" if "away" in (state.redis, orders.redis) else "ok",
+        "status": "degraded" if doubts else "ok",
         "process": "control",
         "registry": {"kind": state.kind, "redis": state.redis, "awayS": state.away_s, "error": state.error},
         "orders": asdict(orders),
+        "monitor": asdict(monitor),
         "mapVersion": nodes.version,
         "regions": regions,
         "heldNodes": sum(node.held for node in alive),

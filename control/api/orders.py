@@ -18,7 +18,11 @@ def routes(service: Service) -> list[web.RouteDef]:
 
     async def after(request: web.Request) -> web.Response:
         node = await sender(request, service)
-        return _json(await service.orders.wait(node.node_id, node.role, _cursor(request)))
+
+        def gone() -> bool:
+            return request.transport is None or request.transport.is_closing()
+
+        return _json(await service.orders.wait(node.node_id, node.role, _cursor(request), gone=gone))
 
     async def ack(request: web.Request) -> web.Response:
         node = await sender(request, service)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from configs.schema.control import ControlSettings
 from control.api.metrics import Metrics
 from control.contract.credential import Credential
+from control.health.monitor import Monitor
 from control.orders.service import Orders
 from control.registry.model import Registry
 from control.steering.choose import Policy
@@ -21,6 +22,7 @@ class Service:
     credential: Credential
     registry: Registry
     orders: Orders
+    monitor: Monitor
     policy: Policy
     places: Places
     ranks: Ranks

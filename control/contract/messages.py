@@ -84,6 +84,8 @@ class Report(Message):
     """Chosen only when no other edge is left (C-64)."""
     started: FiniteFloat = Field(ge=0)
     """When the process started, seconds since the epoch."""
+    probe: Url | None = None
+    """Where control may ask the node's /ready; without it control believes heartbeats and players alone."""
 
 
 class HeartbeatAnswer(Message):

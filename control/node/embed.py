@@ -44,6 +44,7 @@ class Standing:
     reserve: bool
     started: float
     version: str = ""
+    probe: str | None = None
 
 
 SMOOTHING_S = 10.0
@@ -98,6 +99,7 @@ def describer(standing: Standing, gauges: Gauges, clock: Clock) -> Callable[[], 
             draining=gauges.draining(),
             reserve=standing.reserve,
             started=standing.started,
+            probe=standing.probe,
         )
 
     return describe

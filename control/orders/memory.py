@@ -31,7 +31,7 @@ class MemoryLog:
         self._number += 1
         order = Order(number=self._number, issued=draft.issued, command=draft.command)
         record = Record(order, draft.targets, draft.by, draft.key, "shields" if draft.later else "edges")
-        for role, nodes in draft.expected.items():
+        for nodes in draft.expected.values():
             record.expect(nodes)
         for role in draft.expected if draft.everybody else ():
             record.expect((id_ for id_, known in self._followers.items() if known == role), away=True)

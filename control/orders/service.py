@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from cachetools import TTLCache
 
@@ -16,28 +18,46 @@ from kit.errors import HeadraceError, Unprocessable
 from kit.tasks import Owner
 
 LOOK_S = 0.25
-"""While edges wait for shields, it is looked this often whether one of those went down."""
+"""It is looked this often whether a shield for which edges wait went down, and whether a connection broke."""
 NOTED_S = 60.0
 """A node that follows is noted this often."""
 MAX_NODES = 20_000
+
+
+@dataclass
+class _Asking:
+    """A node that waits."""
+
+    gone: Callable[[], bool]
+    over: bool = False
 
 
 class Orders:
     """All orders of an installation, as one control process serves them. `start` in the loop, `close` at the end."""
 
     def __init__(
-        self, log_: OrderLog, registry: Registry, clock: Clock, *, expiry_s: float, shield_wait_s: float
+        self,
+        log_: OrderLog,
+        registry: Registry,
+        clock: Clock,
+        *,
+        expiry_s: float,
+        shield_wait_s: float,
+        broken: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`expiry_s`: a node silent for so long is down; `shield_wait_s`: edges wait for shields so long at most."""
+        """`expiry_s`: a node silent for so long is down; `shield_wait_s`: edges wait for shields so long at most;
+        `broken` hears of a node whose connection broke while it waited."""
         self._log, self._registry, self._clock = log_, registry, clock
         self._expiry_s, self._shield_wait_s = expiry_s, shield_wait_s
         self._noted: TTLCache[str, bool] = TTLCache(MAX_NODES, NOTED_S)
-        self._asking: dict[str, asyncio.Event] = {}
+        self._broken = broken
+        self._asking: dict[str, _Asking] = {}
         self._owner, self._released, self._closing = Owner("orders"), False, False
 
     def start(self) -> None:
         """Begin to tell edges when shields are done."""
         self._owner.spawn("stages", self._stages(), endless=True)
+        self._owner.spawn("broken", self._watch(), endless=True)
 
     async def issue(
         self, command: Command, *, targets: Targets = rules.EVERYBODY, by: str = "", key: str = ""
@@ -61,17 +81,25 @@ class Orders:
         """The newest orders, newest first. OrdersAway."""
         return tuple(await self._log.statuses(limit=limit))
 
-    async def wait(self, node_id: str, role: str, cursor: str | None, *, seconds: float = LONG_POLL_S) -> OrdersAnswer:
+    async def wait(
+        self,
+        node_id: str,
+        role: str,
+        cursor: str | None,
+        *,
+        seconds: float = LONG_POLL_S,
+        gone: Callable[[], bool] = lambda: False,
+    ) -> OrdersAnswer:
         """What a node has to do after `cursor`, as soon as there is something, or nothing after `seconds`. Works with
         the log away, once it was read: OrdersAway before. A second question of the same node ends the first.
-        Unprocessable for a role without orders."""
+        Unprocessable for a role without orders. `gone`: whether nobody is there to be answered any more."""
         if role not in ROLES:
             raise Unprocessable(f"{role} takes no orders")
         await self._note(node_id, role)
-        superseded = self._supersede(node_id)
+        mine = self._supersede(node_id, gone)
         try:
             async with asyncio.timeout(seconds):
-                while not (superseded.is_set() or self._released):
+                while not (mine.over or self._released):
                     bell = self._log.feeds.bell
                     if answer := self._answer(node_id, role, cursor):
                         return answer
@@ -79,7 +107,7 @@ class Orders:
         except TimeoutError:
             pass
         finally:
-            if self._asking.get(node_id) is superseded:
+            if self._asking.get(node_id) is mine:
                 del self._asking[node_id]
         if not self._log.feeds.known:
             raise OrdersAway("the log of orders was not read yet")
@@ -112,12 +140,12 @@ class Orders:
         region = node.region if node else None
         return self._log.feeds.answer(node_id, role, region, cursor, self._clock.wall())
 
-    def _supersede(self, node_id: str) -> asyncio.Event:
+    def _supersede(self, node_id: str, gone: Callable[[], bool]) -> "_Asking":
         """One question a node: those that a broken connection left behind must not add up."""
         if before := self._asking.get(node_id):
-            before.set()
+            before.over = True
             self._log.feeds.ring()
-        mine = self._asking[node_id] = asyncio.Event()
+        mine = self._asking[node_id] = _Asking(gone)
         return mine
 
     async def _note(self, node_id: str, role: str) -> None:
@@ -126,6 +154,16 @@ class Orders:
             with contextlib.suppress(HeadraceError):
                 await self._log.follows(node_id, role)
                 self._noted[node_id] = True
+
+    async def _watch(self) -> None:
+        while not self._closing:
+            await asyncio.sleep(LOOK_S)
+            broken = [id_ for id_, asking in self._asking.items() if not asking.over and asking.gone()]
+            for id_ in broken:
+                self._asking[id_].over = True
+                self._broken(id_)
+            if broken:
+                self._log.feeds.ring()
 
     async def _stages(self) -> None:
         while not self._closing:  # a call to Redis may swallow the cancellation

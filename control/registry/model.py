@@ -19,7 +19,9 @@ class RegistryFull(Overloaded):
 @dataclass(frozen=True, slots=True)
 class Node:
     """One node, from its last heartbeat. `load` 0-100; `seen` in seconds of this process's monotonic clock;
-    `held`: Redis is away and the node was last heard by another control process, so its silence here says nothing."""
+    `held`: its silence says nothing: Redis is away and another control process heard it last, or too many fell silent
+    at once; `state`: what was found of it besides (control.health): up, degraded or down; `probe`: where it may be
+    asked, empty where it may not."""
 
     id: str
     role: str
@@ -35,10 +37,12 @@ class Node:
     started: float
     seen: float
     held: bool = False
+    state: str = "up"
+    probe: str = ""
 
     def alive(self, now: float, expiry_s: float) -> bool:
-        """Whether a heartbeat came within `expiry_s` (T-019)."""
-        return self.held or now - self.seen < expiry_s
+        """Whether a heartbeat came within `expiry_s` (T-019) and nothing found says that it is down (T-057)."""
+        return self.state != "down" and (self.held or now - self.seen < expiry_s)
 
 
 @dataclass(frozen=True)
@@ -114,6 +118,7 @@ def node_of(node_id: str, report: Report, seen: float) -> Node:
         reserve=report.reserve,
         started=report.started,
         seen=seen,
+        probe=report.probe or "",
     )
 
 

@@ -95,6 +95,7 @@ class RedisRows:
             "draining": int(node.draining),
             "reserve": int(node.reserve),
             "started": node.started,
+            "probe": node.probe,
         }
         head: list[str | int | float]
         head = [node.id, node.region, node.load, self._expiry_ms, known, standing(node, self._limits)]
@@ -128,4 +129,5 @@ def _node(node_id: str, flat: list[str], seen: float) -> Node:
         reserve=row["reserve"] == "1",
         started=float(row["started"]),
         seen=seen,
+        probe=row.get("probe", ""),
     )

@@ -85,6 +85,7 @@ def _standing(settings: EdgeSettings, facts: Facts) -> Standing:
         capacity_mbps=settings.capacity_mbps,
         reserve=settings.reserve,
         started=facts.started,
+        probe=settings.probe_url,
     )
 
 

@@ -1,5 +1,5 @@
-"""A Redis of the installation's own: on a Unix socket; what it was told is appended to a file, so that orders outlive it
-(the map is rebuilt by heartbeats)."""
+"""A Redis of the installation's own: on a Unix socket; what it is told is appended to a file, so that orders outlive
+it (the map is rebuilt by heartbeats)."""
 
 import shutil
 import tempfile

@@ -57,6 +57,7 @@ async def _serve(
             capacity_mbps=1000,
             reserve=False,
             started=facts.started,
+            probe=settings.probe_url,
         )
         gauges = Gauges(
             pids=facts.pids,
