@@ -38,7 +38,7 @@ def _health(service: Service) -> dict[str, object]:
         "status": "degraded" if doubts else "ok",
         "process": "control",
         "registry": {"kind": state.kind, "redis": state.redis, "awayS": state.away_s, "error": state.error},
-        "orders": asdict(orders),
+        "orders": {**asdict(orders), "following": service.orders.asking},
         "monitor": asdict(monitor),
         "mapVersion": nodes.version,
         "regions": regions,

@@ -117,6 +117,11 @@ class Orders:
         """Where the log is kept and whether that works."""
         return self._log.state()
 
+    @property
+    def asking(self) -> int:
+        """How many nodes wait for orders."""
+        return len(self._asking)
+
     async def ack(self, node_id: str, number: int, ack: Ack) -> None:
         """A node says what became of an order. OrdersAway: it must say so again."""
         if ack.outcome == "failed":
