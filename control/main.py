@@ -18,6 +18,10 @@ from control.console.access import Access
 from control.console.app import admin_app
 from control.contract.credential import issue
 from control.enrol import fleet_key
+from control.enrolment.memory import MemoryRoll
+from control.enrolment.model import Roll
+from control.enrolment.redis_form import RedisRoll
+from control.enrolment.service import Enrolment
 from control.health.monitor import Monitor
 from control.health.probes import Prober
 from control.health.sight import SightLimits
@@ -51,10 +55,13 @@ async def building(settings: ControlSettings, clock: Clock) -> AsyncIterator[Ser
         stack.push_async_callback(monitor.close)
         orders = await _orders(settings, registry, clock, monitor.suspect)
         stack.push_async_callback(orders.close)
+        roll = await _roll(settings.redis_url)
+        stack.push_async_callback(roll.close)
         yield Service(
             settings=settings,
             credential=issue(key, "control", "control"),
             registry=registry,
+            enrolment=Enrolment(key, roll, registry, clock),
             orders=orders,
             monitor=monitor,
             policy=policy(settings),
@@ -117,6 +124,14 @@ async def _orders(settings: ControlSettings, registry: Registry, clock: Clock, b
     )
     orders.start()
     return orders
+
+
+async def _roll(redis_url: str | None) -> Roll:
+    if redis_url is None:
+        return MemoryRoll()
+    roll = RedisRoll.connect(redis_url)
+    await roll.start()
+    return roll
 
 
 async def _order_log(redis_url: str | None, clock: Clock, bounds: Bounds) -> OrderLog:

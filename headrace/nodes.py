@@ -1,6 +1,8 @@
 """Commands that run one process: edge, shield, origin, control."""
 
+import asyncio
 import gc
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -12,6 +14,7 @@ import typer
 from configs.load import load
 from configs.schema.node import EdgeSettings, ShieldSettings
 from headrace.pairs import PairCommand, pairs
+from kit.errors import SettingsError
 
 Config = Annotated[Path | None, typer.Option(help="TOML file with this process's settings.")]
 Tls = Annotated[
@@ -27,6 +30,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the root."""
     app.command("edge", cls=PairCommand)(edge)
     app.command("shield", cls=PairCommand)(shield)
+    app.command("enrol")(enrol)
 
 
 def edge(
@@ -86,6 +90,34 @@ def shield(config: Config = None, tls: Tls = None, ready_file: Ready = None) -> 
 
     flags = {"tls": pairs(tls)}
     main(partial(load, ShieldSettings, file=config, process="shield", flags=flags), ready_file)
+
+
+def enrol(
+    control: Annotated[str, typer.Option(help="Control's public address, as https://control.example.")],
+    node: Annotated[str, typer.Option(help="The node's id, for which the token was made.")],
+    role: Annotated[Literal["edge", "shield", "origin"], typer.Option(help="What it is.")],
+    token_file: Annotated[Path, typer.Option(help="File with the one-time token.")],
+    out: Annotated[Path, typer.Option(help="File that gets the credential (mode 600): `identity.credential`.")],
+) -> None:
+    """Get a node's credential from control with the one-time token that an operator made for it; the token is used up.
+
+    Example: headrace enrol --control https://control.example --node edge-1 --role edge --token-file t --out edge-1.json
+    """
+    from pydantic import ValidationError
+
+    from control.contract.enrolment import EnrolRequest
+    from control.node.enrol import fetch
+
+    if not os.access(out.parent, os.W_OK):  # told before the token is used up
+        raise SettingsError(f"--out: {out.parent} cannot be written")
+    try:
+        asked = EnrolRequest(token=token_file.read_text().strip(), id=node, role=role)
+    except OSError as error:
+        raise SettingsError(f"--token-file: {error}") from None
+    except ValidationError as error:
+        wrong = error.errors(include_input=False)[0]  # its text has the token
+        raise SettingsError(f"--{wrong['loc'][0]}: {wrong['msg']}") from None
+    asyncio.run(fetch(control, asked)).save(out)
 
 
 @contextmanager

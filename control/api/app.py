@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from control.api import errors, health, nodes, orders, steering
+from control.api import enrolment, errors, health, nodes, orders, steering
 from control.api.service import Service
 from control.contract.messages import MAX_BODY_BYTES
 
@@ -10,9 +10,8 @@ from control.contract.messages import MAX_BODY_BYTES
 def public_app(service: Service) -> web.Application:
     """What listens on `settings.listen`."""
     app = web.Application(middlewares=[errors.middleware(service.metrics)], client_max_size=MAX_BODY_BYTES)
-    app.add_routes(
-        [*nodes.routes(service), *orders.routes(service), *steering.routes(service), *health.routes(service)]
-    )
+    parts = (nodes, orders, enrolment, steering, health)
+    app.add_routes([route for part in parts for route in part.routes(service)])
 
     async def release(_: web.Application) -> None:
         service.orders.release()  # nodes that wait for orders would hold the drain up

@@ -49,9 +49,11 @@ async def signed(request: web.Request, service: Service) -> Signed:
     """Read the body and check the signature over it. CredentialRefused; 413 above the listener's limit."""
     value = request.headers.get(NODE)
     body = await read(request)
-    node_id = service.credential.check(
+    name = service.credential.check(
         value, method=request.method, target=request.path_qs, now=service.clock.wall(), body=body
     )
+    service.enrolment.check(name)
+    node_id = name.partition(":")[0]
     if not re.match(ID_PATTERN, node_id):
         raise RoleRefused(f"{node_id[:64]!r} cannot be a node's id")
     return Signed(node_id, (value or "").partition(" ")[0], body)

@@ -40,6 +40,7 @@ def _health(service: Service) -> dict[str, object]:
         "registry": {"kind": state.kind, "redis": state.redis, "awayS": state.away_s, "error": state.error},
         "orders": {**asdict(orders), "following": service.orders.asking},
         "monitor": asdict(monitor),
+        "enrolment": asdict(service.enrolment.state()),
         "mapVersion": nodes.version,
         "regions": regions,
         "heldNodes": sum(node.held for node in alive),

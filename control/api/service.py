@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from configs.schema.control import ControlSettings
 from control.api.metrics import Metrics
 from control.contract.credential import Credential
+from control.enrolment.service import Enrolment
 from control.health.monitor import Monitor
 from control.orders.service import Orders
 from control.registry.model import Registry
@@ -21,6 +22,7 @@ class Service:
     settings: ControlSettings
     credential: Credential
     registry: Registry
+    enrolment: Enrolment
     orders: Orders
     monitor: Monitor
     policy: Policy

@@ -23,8 +23,8 @@ from kit.errors import Refused
 
 WINDOW_S = 60.0
 """A signature is good for this long before and after its time (D-19)."""
-_VALUE = re.compile(r"([a-z]{1,16}) ([!-~]{1,64}) ([0-9]{1,12}) ([!-~]{43})")
-"""The field: role, id, seconds since the epoch, signature."""
+_VALUE = re.compile(r"([a-z]{1,16}) ([!-~]{1,96}) ([0-9]{1,12}) ([!-~]{43})")
+"""The field: role, name, seconds since the epoch, signature."""
 SPEAKS_TO = {
     "edge": ("shield", "control"),
     "shield": ("origin", "control"),
@@ -49,6 +49,14 @@ class Credential:
     role: str
     secrets: dict[str, str] = field(default_factory=dict, repr=False)
     accepts: dict[str, str] = field(default_factory=dict, repr=False)
+    serial: str = ""
+    """Tells credentials of one id apart, so that one can be revoked and the node enrolled anew; empty in those that
+    were not enrolled."""
+
+    @property
+    def name(self) -> str:
+        """What signs: `id:serial`, or the id alone."""
+        return f"{self.id}:{self.serial}" if self.serial else self.id
 
     @classmethod
     def load(cls, file: Path) -> "Credential":
@@ -67,11 +75,11 @@ class Credential:
 
     def sign(self, audience: str, *, method: str, target: str, now: float, body: bytes = b"") -> str:
         """The Headrace-Node field value for one request to a tier of role `audience`."""
-        mac = _mac(_decode(self.secrets[audience]), self.id, method, target, int(now), body)
-        return f"{self.role} {self.id} {int(now)} {mac}"
+        mac = _mac(_decode(self.secrets[audience]), self.name, method, target, int(now), body)
+        return f"{self.role} {self.name} {int(now)} {mac}"
 
     def check(self, value: str | None, *, method: str, target: str, now: float, body: bytes = b"") -> str:
-        """The id of the node that signed; CredentialRefused otherwise."""
+        """The name of the node that signed; CredentialRefused otherwise."""
         given = _VALUE.fullmatch(value or "")
         if given is None:
             raise CredentialRefused("no node credential")
@@ -87,12 +95,14 @@ class Credential:
         return node_id
 
 
-def issue(fleet_key: bytes, node_id: str, role: str) -> Credential:
+def issue(fleet_key: bytes, node_id: str, role: str, serial: str = "") -> Credential:
     """The credential of one node, made where the fleet key is."""
+    name = f"{node_id}:{serial}" if serial else node_id
     return Credential(
         id=node_id,
         role=role,
-        secrets={to: _encode(node_secret(direction_key(fleet_key, role, to), node_id)) for to in SPEAKS_TO[role]},
+        serial=serial,
+        secrets={to: _encode(node_secret(direction_key(fleet_key, role, to), name)) for to in SPEAKS_TO[role]},
         accepts={
             speaker: _encode(direction_key(fleet_key, speaker, role))
             for speaker, tiers in SPEAKS_TO.items()

@@ -49,29 +49,47 @@ class ControlLink:
         self, method: str, path: str, body: bytes, answer: type[A], *, timeout_s: float, most_bytes: int
     ) -> A:
         signature = self._credential.sign("control", method=method, target=path, now=self._clock.wall(), body=body)
-        headers = {NODE: signature} | ({"Content-Type": "application/json"} if method == "POST" else {})
-        try:
-            async with self._session.request(
-                method,
-                URL(self.url + path, encoded=True),
-                data=body if method == "POST" else None,
-                headers=headers,
-                timeout=aiohttp.ClientTimeout(total=timeout_s),
-                allow_redirects=False,
-            ) as response:
-                blob = await _read(response, most_bytes)
-                if response.status == 503 and b'"no_edge"' in blob:
-                    raise NoEdgeLeft("control has no edge for the session")
-                if response.status != 200:
-                    raise UpstreamFailed(f"control answered {response.status}: {blob[:200].decode(errors='replace')}")
-        except TimeoutError:
-            raise UpstreamTimeout(f"control gave no answer in {timeout_s} s") from None
-        except (aiohttp.ClientError, OSError) as error:
-            raise UpstreamFailed(f"control cannot be reached: {error}") from None
-        try:
-            return answer.model_validate_json(blob)
-        except ValidationError as error:
-            raise UpstreamFailed(f"control's answer is not understood: {error.errors()[0]['msg']}") from None
+        fields, url = {NODE: signature}, self.url + path
+        return await exchange(
+            self._session, method, url, fields, body, answer, timeout_s=timeout_s, most_bytes=most_bytes
+        )
+
+
+async def exchange(
+    session: aiohttp.ClientSession,
+    method: str,
+    url: str,
+    fields: dict[str, str],
+    body: bytes,
+    answer: type[A],
+    *,
+    timeout_s: float,
+    most_bytes: int = MAX_BODY_BYTES,
+) -> A:
+    """One request to control and its answer. UpstreamTimeout or UpstreamFailed when no good answer came."""
+    posts = method == "POST"
+    try:
+        async with session.request(
+            method,
+            URL(url, encoded=True),
+            data=body if posts else None,
+            headers=fields | ({"Content-Type": "application/json"} if posts else {}),
+            timeout=aiohttp.ClientTimeout(total=timeout_s),
+            allow_redirects=False,
+        ) as response:
+            blob = await _read(response, most_bytes)
+            if response.status == 503 and b'"no_edge"' in blob:
+                raise NoEdgeLeft("control has no edge for the session")
+            if response.status != 200:
+                raise UpstreamFailed(f"control answered {response.status}: {blob[:200].decode(errors='replace')}")
+    except TimeoutError:
+        raise UpstreamTimeout(f"control gave no answer in {timeout_s} s") from None
+    except (aiohttp.ClientError, OSError) as error:
+        raise UpstreamFailed(f"control cannot be reached: {error}") from None
+    try:
+        return answer.model_validate_json(blob)
+    except ValidationError as error:
+        raise UpstreamFailed(f"control's answer is not understood: {error.errors()[0]['msg']}") from None
 
 
 def checked_url(url: str | None) -> str:
