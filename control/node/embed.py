@@ -120,12 +120,13 @@ async def reporting(
         return
     async with contextlib.AsyncExitStack() as stack:
         session = await stack.enter_async_context(aiohttp.ClientSession())
+        reporter = Reporter(identity, role, describe, clock, session)
         follower = None
         if orders is not None:
-            follower = Follower(ControlLink(identity, role, clock, session), *orders, clock)
+            link = ControlLink(identity, role, clock, session)
+            follower = Follower(link, *orders, clock, drained=reporter.hurry)
             stack.push_async_callback(follower.close)
             await follower.start()
-        reporter = Reporter(identity, role, describe, clock, session)
         stack.push_async_callback(reporter.close)
         stack.push_async_callback(reporter.leave)
         reporter.start()

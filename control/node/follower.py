@@ -7,7 +7,7 @@ of the node: it goes on as it is and goes on asking.
 import asyncio
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import assert_never
@@ -67,9 +67,18 @@ class FollowerState:
 class Follower:
     """Owns the order task of one node. `start` inside the loop, `close` at the end."""
 
-    def __init__(self, link: ControlLink, applier: Applier, directory: Path, clock: Clock) -> None:
-        """The state is kept in `directory`, which is there."""
+    def __init__(
+        self,
+        link: ControlLink,
+        applier: Applier,
+        directory: Path,
+        clock: Clock,
+        drained: Callable[[], None] = lambda: None,
+    ) -> None:
+        """The state is kept in `directory`, which is there. `drained` is called when the node begins or ends to drain:
+        heartbeats say so."""
         self._link, self._applier, self._directory, self._clock = link, applier, directory, clock
+        self._drained = drained
         self._kept = Kept()
         self._counts = {"done": 0, "failed": 0, "reset": 0}
         self._error: str | None = None
@@ -187,6 +196,7 @@ class Follower:
     def _drain(self, draining: bool) -> None:
         self._kept = self._kept.with_(draining=draining)
         self._applier.drain(draining)
+        self._drained()
 
     def _refuse(self, revoked: tuple[Revoke, ...]) -> None:
         self._kept = self._kept.refusing(revoked, self._clock.wall())

@@ -51,7 +51,7 @@ class Reporter:
         self._link = ControlLink(identity, role, clock, session)
         self._describe, self._clock = describe, clock
         self._owner = Owner("reporter")
-        self._stop = asyncio.Event()
+        self._stop, self._wake = False, asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._answer: HeartbeatAnswer | None = None
         self._succeeded: float | None = None
@@ -68,12 +68,17 @@ class Reporter:
         version = self._answer.map_version if self._answer else None
         return ReporterState(self._link.url, age, version, self._failures, self._error)
 
+    def hurry(self) -> None:
+        """Report at once: something changed that sessions depend on. While a heartbeat is under way, right after it."""
+        self._wake.set()
+
     async def leave(self) -> bool:
         """Stop reporting and take the node out of the map at once; whether control heard it.
 
         The heartbeat under way ends first: one that overtook the farewell would bring the node back.
         """
-        self._stop.set()
+        self._stop = True
+        self._wake.set()
         if self._task:
             await asyncio.wait([self._task], timeout=TIMEOUT_S + 1)
         try:
@@ -86,19 +91,20 @@ class Reporter:
 
     async def close(self) -> None:
         """Stop reporting without a farewell: control drops the node when it expires."""
-        self._stop.set()
+        self._stop = True
         await self._owner.close()
 
     async def _run(self) -> None:
-        while not self._stop.is_set():
+        while not self._stop:
             begun = self._clock.monotonic()
+            self._wake.clear()
             await self._beat()
             interval = self._answer.interval_s if self._answer else INTERVAL_S
             due = pause_s(interval, self._failures, random.random())  # noqa: S311 (jitter, no secret)
             left = begun + due - self._clock.monotonic()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(0.05, left)):  # wait_for may swallow a cancellation
-                    await self._stop.wait()
+                    await self._wake.wait()
 
     async def _beat(self) -> None:
         try:

@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from configs.dump import to_toml
-from configs.schema.base import NodeIdentity
+from configs.schema.base import NodeIdentity, host_port
 from configs.schema.control import ControlSettings
 from configs.schema.node import EdgeSettings, ShieldSettings, StoreSettings, UpstreamSettings
 from configs.schema.origin import OriginSettings
@@ -144,6 +144,7 @@ def _shield(layout: Layout, topology: Topology, place: ShieldPlace) -> ShieldSet
         origins=(url(topology.delivery),),
         store=_store(layout, topology, place.id),
         identity=_identity(layout, topology, place.id),
+        probe_url=_probe_url(place.listen),
         admin_token_file=layout.operator_token,
         access_log=layout.log(f"{place.id}-access"),
     )
@@ -162,6 +163,7 @@ def _edge(layout: Layout, topology: Topology, place: EdgePlace) -> EdgeSettings:
         keys_dir=layout.edge_keys,
         store=_store(layout, topology, place.id),
         identity=_identity(layout, topology, place.id),
+        probe_url=_probe_url(place.listen),
         admin_token_file=layout.operator_token,
         access_log=layout.log(f"{place.id}-access"),
     )
@@ -169,6 +171,12 @@ def _edge(layout: Layout, topology: Topology, place: EdgePlace) -> EdgeSettings:
 
 def _store(layout: Layout, topology: Topology, node: str) -> StoreSettings:
     return StoreSettings(cache_dir=(layout.root / "cache" / node,), disk=topology.disk, memory=topology.memory)
+
+
+def _probe_url(listen: str) -> str | None:
+    """The default of a node's `admin`, as control on this machine reaches it."""
+    port = host_port(listen)[1] + 1000
+    return f"http://127.0.0.1:{port}" if port < 65_536 else None
 
 
 def _write(layout: Layout, process: str, settings: BaseModel) -> None:

@@ -11,17 +11,19 @@ from typing import Any
 import aiohttp
 import pytest
 
+from configs.schema.base import NodeIdentity
 from control.api.app import public_app
 from control.contract.credential import Credential
 from control.contract.orders import Ack, Acked, Drain, Prefetch, Purge, Revoke, Targets, Undrain
 from control.main import building
 from control.node.follower import Follower
+from control.node.reporter import Reporter
 from control.orders.model import NoSuchOrder, OtherOrder, TooManyOrders
 from kit.errors import BadRequest, Overloaded, Unprocessable
 from kit.service import listening
 from origin.contract.headers import NODE
 from tests.control.ordering import CLOCK, Fleet, Noted, fleet, settings
-from tests.control.support import until
+from tests.control.support import report, until
 from tests.support.redis import RedisServer
 
 TAG = Purge(by="tag", what="title:film")
@@ -312,3 +314,21 @@ async def test_control_away_is_survived_and_said(tmp_path: Path) -> None:
                 await until(lambda: follower.state().error is None)
                 assert edge.did == ["purge all", "purge all"]
                 await follower.close()
+
+
+async def test_a_drain_is_in_the_next_heartbeat_which_comes_at_once(tmp_path: Path) -> None:
+    """The pause between heartbeats is the longest, 2 s: players are steered away before it is over."""
+    async with fleet(tmp_path, interval_s=60) as control:
+        link, edge = control.link("edge-1"), Noted()
+        identity = NodeIdentity(id="edge-1", credential=tmp_path / "edge-1.json", control=control.url)
+        told = lambda: report(draining=edge.draining)  # noqa: E731
+        reporter = Reporter(identity, "edge", told, CLOCK, control.session)
+        follower = Follower(link, edge, tmp_path, CLOCK, drained=reporter.hurry)
+        await follower.start()
+        reporter.start()
+        nodes = control.service.registry.map
+        await until(lambda: follower.state().cursor and "edge-1" in nodes().nodes)
+        await control.service.orders.issue(Drain(), targets=Targets(nodes=("edge-1",)))
+        await until(lambda: nodes().nodes["edge-1"].draining, deadline_s=1.5)
+        await reporter.close()
+        await follower.close()
