@@ -3,9 +3,9 @@
 A leaf: pydantic and nothing of ours.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, FiniteFloat
+from pydantic import Field, FiniteFloat, model_validator
 
 from control.contract.messages import Id, Message
 
@@ -39,6 +39,12 @@ class Purge(Message):
     """What `what` is: a path, the beginning of paths, a tag."""
     what: Path | Tag
     soft: bool = False
+
+    @model_validator(mode="after")
+    def _path(self) -> Self:
+        if self.by != "tag" and not self.what.startswith("/"):
+            raise ValueError(f"a {self.by} begins with /")
+        return self
 
 
 class Prefetch(Message):

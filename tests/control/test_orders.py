@@ -10,11 +10,12 @@ from typing import Any
 
 import aiohttp
 import pytest
+from pydantic import ValidationError
 
 from configs.schema.base import NodeIdentity
 from control.api.app import public_app
 from control.contract.credential import Credential
-from control.contract.orders import Ack, Acked, Drain, Prefetch, Purge, Revoke, Targets, Undrain
+from control.contract.orders import Ack, Acked, Drain, Order, Prefetch, Purge, Revoke, Targets, Undrain
 from control.main import building
 from control.node.follower import Follower
 from control.node.reporter import Reporter
@@ -236,6 +237,28 @@ async def test_the_same_key_is_the_same_order(control: Fleet) -> None:
 async def test_targets_that_make_no_sense_are_refused(control: Fleet, command, targets: Targets) -> None:
     with pytest.raises(Unprocessable, match="targets"):
         await control.service.orders.issue(command, targets=targets)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        {"kind": "purge", "by": "url", "what": "no-path"},
+        {"kind": "purge", "by": "prefix", "what": ""},
+        {"kind": "purge", "by": "tag", "what": "two words"},
+        {"kind": "purge", "by": "url", "what": "/a\r\nb"},
+        {"kind": "purge", "by": "everything", "what": "/"},
+        {"kind": "prefetch", "paths": []},
+        {"kind": "prefetch", "paths": ["/a"] * 65},
+        {"kind": "prefetch", "paths": ["http://elsewhere/a"]},
+        {"kind": "revoke", "by": "key", "what": "k"},
+        {"kind": "revoke", "by": "key", "what": "a\nb", "until": 9.0},
+        {"kind": "drain", "hard": True},
+        {"kind": "reboot"},
+    ],
+)
+def test_commands_are_strict(command: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Order.model_validate({"number": 1, "issued": 1.0, "command": command})
 
 
 async def test_orders_in_flight_are_bounded(tmp_path: Path, form: dict[str, Any]) -> None:
