@@ -70,7 +70,8 @@ class Credential:
         """Write it with mode 600, whole or not at all."""
         part = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
         part.touch(mode=0o600)
-        part.write_text(json.dumps(asdict(self)))
+        told = {name: value for name, value in asdict(self).items() if name != "serial" or value}
+        part.write_text(json.dumps(told))  # one without a serial is read by nodes that know of none
         part.replace(file)
 
     def sign(self, audience: str, *, method: str, target: str, now: float, body: bytes = b"") -> str:

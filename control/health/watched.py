@@ -74,8 +74,12 @@ class WatchedRegistry:
         if not self._changes:
             return picture
         if self._made is None or self._made[0] is not picture or self._made[1] != self._changes:
-            nodes = {**self._extra, **picture.nodes}
-            nodes |= {id_: replace(nodes[id_], state=state) for id_, state in self.states.items() if id_ in nodes}
-            made = NodeMap(picture.version + self._changes, picture.epoch, nodes)
+            made = NodeMap(picture.version + self._changes, picture.epoch, self._nodes(picture))
             self._made = (picture, self._changes, made)
         return self._made[2]
+
+    def _nodes(self, picture: NodeMap) -> Mapping[str, Node]:
+        if not self._extra and not self.states:
+            return picture.nodes
+        nodes = {**self._extra, **picture.nodes}
+        return nodes | {id_: replace(nodes[id_], state=state) for id_, state in self.states.items() if id_ in nodes}

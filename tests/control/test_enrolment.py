@@ -188,8 +188,11 @@ async def test_a_credential_is_not_sent_over_plain_http() -> None:
 
 
 def test_credentials_of_before_have_no_serial(tmp_path: Path) -> None:
+    """And one without is written as before: nodes of both versions read it."""
     (tmp_path / "old").write_text('{"id": "edge-1", "role": "edge", "secrets": {}, "accepts": {}}')
     assert Credential.load(tmp_path / "old").name == "edge-1"
+    Credential.load(tmp_path / "old").save(tmp_path / "new")
+    assert (tmp_path / "new").read_text() == (tmp_path / "old").read_text()
 
 
 async def test_the_command_writes_the_credential(control: Fleet) -> None:
