@@ -20,6 +20,7 @@ def routes(service: Service) -> list[web.RouteDef]:
         return json({"ready": True})
 
     async def metrics(_: web.Request) -> web.Response:
+        service.metrics.tell(service.orders.asking, service.orders.state().staged, service.monitor.state())
         text = service.metrics.render(service.registry, service.clock, service.settings.expiry_s)
         return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
 

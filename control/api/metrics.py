@@ -2,6 +2,7 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
+from control.health.monitor import MonitorState
 from control.registry.model import Registry
 from kit.clock import Clock
 
@@ -16,6 +17,10 @@ class Metrics:
         self.errors = self._counter("errors", "Requests answered with an error, by its kind", "kind")
         self.choices = self._counter("choices", "Sessions steered, by the step that found the first candidate", "why")
         self.acks = self._counter("acks", "Orders that nodes acknowledged, by outcome", "outcome")
+        self._following = self._gauge("orders_following", "Nodes that wait for orders here")
+        self._staged = self._gauge("orders_staged", "Purges that edges were not told of yet")
+        self._judged = self._gauge("nodes_judged", "Nodes that are not up, by state (20 of each at most)", "state")
+        self._abstaining = self._gauge("abstaining", "1 while silent nodes are kept because too many are silent")
         self._nodes = self._gauge("nodes", "Nodes in the map", "region", "role")
         self._version = self._gauge("map_version", "Version of the map")
         self._away = self._gauge("redis_away_seconds", "How long Redis has been away; 0 while it answers")
@@ -30,6 +35,14 @@ class Metrics:
         self._version.set(nodes.version)
         self._away.set(registry.state().away_s or 0)
         return generate_latest(self._all)
+
+    def tell(self, following: int, staged: int, monitor: MonitorState) -> None:
+        """The gauges of orders and health, as they are now."""
+        self._following.set(following)
+        self._staged.set(staged)
+        self._judged.labels("down").set(len(monitor.down))
+        self._judged.labels("degraded").set(len(monitor.degraded))
+        self._abstaining.set(monitor.abstaining_s is not None)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"headrace_control_{name}", text, labels, registry=self._all)

@@ -12,7 +12,9 @@ from kit.errors import Overloaded
 MAX_TOKENS = 1000
 """Tokens that wait for their node at a time."""
 MAX_NAMES = 20_000
-"""Names enrolled, and names revoked, each."""
+"""Names enrolled at a time."""
+MAX_REVOKED = 100_000
+"""Names revoked: for ever, until the fleet key is made anew."""
 
 
 class EnrolmentAway(Overloaded):
@@ -25,6 +27,12 @@ class TooManyTokens(Overloaded):
     """As many tokens wait, or nodes are enrolled, as may."""
 
     kind = "too_many_tokens"
+
+
+class TooManyRevoked(Overloaded):
+    """As many names were revoked as may: it is time for a new fleet key."""
+
+    kind = "too_many_revoked"
 
 
 class Invitation(Message):

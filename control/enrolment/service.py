@@ -5,7 +5,7 @@ import secrets
 
 from control.contract.credential import Credential, CredentialRefused, issue
 from control.contract.messages import Role
-from control.enrolment.model import EnrolmentState, Invitation, Roll
+from control.enrolment.model import MAX_REVOKED, EnrolmentState, Invitation, Roll, TooManyRevoked
 from control.registry.model import Registry
 from kit import log
 from kit.clock import Clock
@@ -55,7 +55,9 @@ class Enrolment:
 
     async def revoke(self, node_id: str, *, by: str = "") -> tuple[str, ...]:
         """Refuse all credentials that this node has, at once here and within a second at every other control process,
-        and take it out of the map; the names refused. It may be enrolled anew. EnrolmentAway."""
+        and take it out of the map; the names refused. It may be enrolled anew. EnrolmentAway, TooManyRevoked."""
+        if len(self._roll.revoked) >= MAX_REVOKED:
+            raise TooManyRevoked(f"{MAX_REVOKED} names were revoked: make a new fleet key")
         names = await self._roll.revoke(node_id)
         await self._registry.leave(node_id)
         log.get("enrolment").warning("revoked", node=node_id, names=names, by=by)

@@ -34,9 +34,9 @@ from control.node.applier import Applier
 from control.node.kept import MAX_PREFETCHES, Kept
 from control.node.link import ControlLink
 from kit import log
+from kit.backoff import Backoff
 from kit.clock import Clock
 from kit.errors import HeadraceError, Overloaded
-from kit.resilience import Backoff
 from kit.tasks import Owner
 
 ASK_S = LONG_POLL_S + 5.0
@@ -126,7 +126,7 @@ class Follower:
                 if not failures:
                     log.get("orders").warning("orders are not heard", error=self._error)
                 failures += 1
-                await asyncio.sleep(AGAIN.delay_s(failures - 1, 0.5 + random.random() / 2))  # noqa: S311 (jitter)
+                await asyncio.sleep(AGAIN.delay_s(failures - 1, random.random()))  # noqa: S311 (jitter)
             else:
                 failures, self._error = 0, None
 
@@ -173,7 +173,7 @@ class Follower:
                 detail = str(error) if isinstance(error, HeadraceError) else repr(error)
                 if not getattr(error, "retry", False) or attempt == TRIES.attempts:
                     return "failed", detail
-                await asyncio.sleep(TRIES.delay_s(attempt, 0.5 + random.random() / 2))  # noqa: S311 (jitter)
+                await asyncio.sleep(TRIES.delay_s(attempt, random.random()))  # noqa: S311 (jitter)
             else:
                 return "done", ""
         raise AssertionError("unreachable: the last try returns")

@@ -3,9 +3,9 @@ log of another epoch, and begin anew (Standing)."""
 
 from collections import OrderedDict
 
-from control.contract.orders import MAX_REVOKED, Ack, Order, Revoke
+from control.contract.orders import MAX_REVOKED, Ack, Drain, Order, Revoke
 from control.orders.feed import Entry, Feeds, Staged, new_epoch
-from control.orders.model import Bounds, Draft, LogState, OrderStatus, TooManyOrders
+from control.orders.model import MAX_DRAINING, Bounds, Draft, LogState, OrderStatus, TooManyOrders
 from control.orders.record import Record
 
 MAX_FOLLOWERS = 20_000
@@ -89,6 +89,8 @@ class MemoryLog:
             stand = sum(each.until > draft.issued for each in self.feeds.revoked.values())
             if stand >= MAX_REVOKED:
                 raise TooManyOrders(f"{stand} revocations stand")
+        if isinstance(draft.command, Drain) and len(self.feeds.draining) >= MAX_DRAINING:
+            raise TooManyOrders(f"{MAX_DRAINING} nodes drain")
 
     def _keep(self, record: Record) -> None:
         self._records[record.order.number] = record

@@ -15,6 +15,8 @@ Stage = Literal["shields", "edges"]
 """Who has been told: the shields alone, or the edges too."""
 SHOWN = 20
 """Nodes that a status names, of each kind."""
+MAX_DRAINING = 20_000
+"""Nodes that may drain at a time."""
 
 
 class OrdersAway(Overloaded):
@@ -24,7 +26,7 @@ class OrdersAway(Overloaded):
 
 
 class TooManyOrders(Overloaded):
-    """As many orders as the settings allow are in flight, or revocations stand."""
+    """As many orders are in flight, revocations stand or nodes drain as may."""
 
     kind = "too_many_orders"
 

@@ -10,7 +10,7 @@ from redis.backoff import NoBackoff
 
 from control.contract.orders import MAX_REVOKED, Ack, Drain, Order, Revoke, Targets, Undrain
 from control.orders.feed import ROLES, Entry, Feeds, Staged, place_of, text_of
-from control.orders.model import Bounds, Draft, NodeFate, TooManyOrders
+from control.orders.model import MAX_DRAINING, Bounds, Draft, NodeFate, TooManyOrders
 from control.orders.record import Record, fate
 from control.orders.scripts import ACK, FOLLOWS, ISSUE, RESTORE, SYNC, TELL
 
@@ -65,12 +65,15 @@ class OrderRows:
             "kept": bounds.kept,
             "in_flight": bounds.in_flight,
             "most_revoked": MAX_REVOKED,
+            "most_draining": MAX_DRAINING,
         }
         what, number, body, targets = await self._issue(args=[json.dumps(told)])
         if what == "epoch":
             raise OtherEpoch
         if what == "in_flight":
             raise TooManyOrders(f"{number} orders are in flight")
+        if what == "draining":
+            raise TooManyOrders(f"{number} nodes drain")
         if what == "revoked":
             raise TooManyOrders(f"{number} revocations stand")
         order = _order(number, body)

@@ -66,7 +66,7 @@ ISSUE = (
     _COMMON
     + """
 -- key, body (without number), targets, by, later, told, expected {role: ids}, everybody, standing, issued, since, kept,
--- in_flight, most_revoked, epoch. Answers {what, number, body, targets}.
+-- in_flight, most_revoked, most_draining, epoch. Answers {what, number, body, targets}.
 if redis.call('GET', 'orders:epoch') ~= args.epoch then return {'epoch', 0, '', ''} end
 if args.key ~= '' then
   local number = redis.call('HGET', 'orders:keys', args.key)
@@ -77,6 +77,9 @@ if args.key ~= '' then
 end
 redis.call('ZREMRANGEBYSCORE', 'orders:open', '-inf', args.since)
 if redis.call('ZCARD', 'orders:open') >= args.in_flight then return {'in_flight', args.in_flight, '', ''} end
+if next(args.standing.drain) and redis.call('SCARD', 'orders:draining') >= args.most_draining then
+  return {'draining', args.most_draining, '', ''}
+end
 if next(args.standing.revoke) and redis.call('HLEN', 'orders:revoked') >= args.most_revoked then
   local all = redis.call('HGETALL', 'orders:revoked')
   for i = 1, #all, 2 do

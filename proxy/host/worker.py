@@ -29,8 +29,8 @@ from proxy.serve.account import AccessLog, Account
 from proxy.serve.connection import Patience, Server
 from proxy.serve.fast import FastServer
 from proxy.serve.lane import Lane
-from proxy.serve.pacing import Pacing
 from proxy.serve.own import OwnTier
+from proxy.serve.pacing import Pacing
 from proxy.serve.passing import Passer
 from proxy.serve.pipeline import Pipeline
 from proxy.serve.tier import Tier

@@ -296,5 +296,7 @@ async def test_health_says_that_it_abstains(tmp_path: Path) -> None:
         async with control.session.get(control.url + "/health") as response:
             health = await response.json()
         assert (health["status"], health["monitor"]["silent"]) == ("degraded", 5)
+        async with control.session.get(control.url + "/metrics") as response:
+            assert "headrace_control_abstaining 1.0" in await response.text()
         await control.beat(*names)
         await until(lambda: control.service.monitor.state().abstaining_s is None)

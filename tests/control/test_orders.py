@@ -300,6 +300,22 @@ async def test_whoever_may_not_hears_no_orders(control: Fleet, who: str | None, 
         assert response.status == status
 
 
+async def test_what_stands_is_bounded(control: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Revocations that ended make room."""
+    for form in ("memory.MAX_REVOKED", "redis_rows.MAX_REVOKED", "memory.MAX_DRAINING", "redis_rows.MAX_DRAINING"):
+        monkeypatch.setattr(f"control.orders.{form}", 2)
+    orders, end = control.service.orders, CLOCK.wall() + 60
+    for what, until_ in (("over", 1.0), ("a", end), ("b", end)):
+        await orders.issue(Revoke(by="token", what=what, until=until_))
+    with pytest.raises(TooManyOrders):
+        await orders.issue(Revoke(by="token", what="c", until=end))
+    await orders.issue(Drain(), targets=Targets(nodes=("edge-1", "edge-2")))
+    with pytest.raises(TooManyOrders):
+        await orders.issue(Drain(), targets=Targets(nodes=("edge-3",)))
+    await orders.issue(Undrain(), targets=Targets(nodes=("edge-1",)))
+    await orders.issue(Drain(), targets=Targets(nodes=("edge-3",)))
+
+
 async def test_one_question_a_node(control: Fleet) -> None:
     """A second one ends the first, with nothing: those that broken connections leave must not add up."""
     async with control.node("edge-1") as (follower, _):
