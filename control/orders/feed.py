@@ -100,6 +100,8 @@ class Feeds:
     kept: int
     known: bool = True
     """False until the log was read once: nobody may be told that his cursor is of another one."""
+    batch: int = BATCH
+    """Orders in one answer at most."""
     roles: dict[str, Feed] = field(default_factory=dict)
     draining: set[str] = field(default_factory=set)
     revoked: dict[tuple[str, str], Revoke] = field(default_factory=dict)
@@ -154,7 +156,7 @@ class Feeds:
             if entry.meant_for(node_id, region):
                 orders.append(entry.order)
             reached = entry.place
-            if len(orders) == BATCH:
+            if len(orders) == self.batch:
                 break
         if reset is None and not orders:
             return None
