@@ -120,8 +120,13 @@ async def reporting(
         return
     async with contextlib.AsyncExitStack() as stack:
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        reporter = Reporter(identity, role, describe, clock, session)
-        follower = None
+        follower: Follower | None = None
+
+        def lost() -> None:
+            if follower:
+                follower.again()
+
+        reporter = Reporter(identity, role, describe, clock, session, lost=lost)
         if orders is not None:
             link = ControlLink(identity, role, clock, session)
             follower = Follower(link, *orders, clock, drained=reporter.hurry)

@@ -36,7 +36,7 @@ from control.node.link import ControlLink
 from kit import log
 from kit.backoff import Backoff
 from kit.clock import Clock
-from kit.errors import HeadraceError, Overloaded
+from kit.errors import HeadraceError, Overloaded, UpstreamFailed
 from kit.tasks import Owner
 
 ASK_S = LONG_POLL_S + 5.0
@@ -84,6 +84,7 @@ class Follower:
         self._error: str | None = None
         self._unkept: str | None = None
         self._cursor: str | None = None
+        self._asked: asyncio.Task[OrdersAnswer] | None = None
         self._owner = Owner("orders")
         self._keeping, self._telling, self._warming = asyncio.Lock(), asyncio.Lock(), asyncio.Lock()
 
@@ -111,6 +112,12 @@ class Follower:
             error=self._error or self._unkept,
         )
 
+    def again(self) -> None:
+        """Ask anew, if an answer is waited for: a heartbeat failed, so whoever was asked may be gone without a word,
+        and another control process may be there."""
+        if self._asked is not None:
+            self._asked.cancel()
+
     async def close(self) -> None:
         """End. What was not kept is done again by the next life."""
         await self._owner.close()
@@ -134,7 +141,17 @@ class Follower:
         path = ORDERS_PATH.format(id=self._link.id)
         if self._kept.cursor:
             path += f"?after={self._kept.cursor}"
-        return await self._link.get(path, OrdersAnswer, timeout_s=ASK_S, most_bytes=MAX_ANSWER_BYTES)
+        asking = self._link.get(path, OrdersAnswer, timeout_s=ASK_S, most_bytes=MAX_ANSWER_BYTES)
+        self._asked = self._owner.spawn("ask", asking)
+        try:
+            return await self._asked
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            raise UpstreamFailed("control is asked anew") from None
+        finally:
+            self._asked = None
 
     async def _do(self, answer: OrdersAnswer) -> None:
         """All of an answer, then the cursor: orders between two cursors may be done again."""

@@ -45,11 +45,19 @@ class Reporter:
     """Owns the heartbeat task of one node. `start` inside the loop, `leave` on drain, `close` at the end."""
 
     def __init__(
-        self, identity: NodeIdentity, role: str, describe: Describe, clock: Clock, session: aiohttp.ClientSession
+        self,
+        identity: NodeIdentity,
+        role: str,
+        describe: Describe,
+        clock: Clock,
+        session: aiohttp.ClientSession,
+        *,
+        lost: Callable[[], None] = lambda: None,
     ) -> None:
-        """`describe` is called once a heartbeat, in the loop, and must be quick. SettingsError as ControlLink."""
+        """`describe` is called once a heartbeat, in the loop, and must be quick; `lost` at the first heartbeat that
+        fails after one that did not. SettingsError as ControlLink."""
         self._link = ControlLink(identity, role, clock, session)
-        self._describe, self._clock = describe, clock
+        self._describe, self._clock, self._lost = describe, clock, lost
         self._owner = Owner("reporter")
         self._stop, self._wake = False, asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -125,6 +133,7 @@ class Reporter:
         self._failures += 1
         self._error = str(error) if isinstance(error, HeadraceError) else repr(error)
         if self._failures == 1:
+            self._lost()
             log.get("reporter").warning("heartbeat failed", error=self._error)
 
 

@@ -3,6 +3,7 @@
 Both forms of the log."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -371,3 +372,33 @@ async def test_a_drain_is_in_the_next_heartbeat_which_comes_at_once(tmp_path: Pa
         await until(lambda: nodes().nodes["edge-1"].draining, deadline_s=1.5)
         await reporter.close()
         await follower.close()
+
+
+async def test_a_control_that_falls_silent_is_asked_anew(tmp_path: Path) -> None:
+    """Its connections stay open and nothing answers: the node does not wait for the end of the long poll, 30 s, but
+    until a heartbeat fails; whoever answers then is heard."""
+    async with fleet(tmp_path) as control:
+        silent = asyncio.Event()
+
+        async def swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            silent.set()
+            with contextlib.suppress(OSError):
+                await reader.read()
+            writer.close()
+
+        server = await asyncio.start_server(swallow, "127.0.0.1", 0)
+        link = control.link("edge-1")
+        there, link.url = link.url, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        edge = Noted()
+        follower = Follower(link, edge, tmp_path, CLOCK)
+        await follower.start()
+        await silent.wait()
+        identity = NodeIdentity(id="edge-1", credential=tmp_path / "edge-1.json", control=link.url)
+        reporter = Reporter(identity, "edge", report, CLOCK, control.session, lost=follower.again)
+        link.url = there
+        reporter.start()
+        await until(lambda: edge.did, deadline_s=20)
+        await reporter.close()
+        await follower.close()
+        server.close()
+        await server.wait_closed()
