@@ -61,7 +61,7 @@ async def building(settings: ControlSettings, clock: Clock) -> AsyncIterator[Ser
             settings=settings,
             credential=issue(key, "control", "control"),
             registry=registry,
-            enrolment=Enrolment(key, roll, registry, clock),
+            enrolment=Enrolment(key, roll, registry, clock, orders),
             orders=orders,
             monitor=monitor,
             policy=policy(settings),

@@ -67,10 +67,11 @@ class Undrain(Message):
 
 
 class Revoke(Message):
-    """Refuse play tokens at once, whatever their end: one token (cti, hex), all of a subject (sub), all of a key."""
+    """Refuse at once, whatever their end, play tokens: one (cti, hex), all of a subject (sub), all of a key; or a node,
+    by the name that signs: shields then serve it no more."""
 
     kind: Literal["revoke"] = "revoke"
-    by: Literal["token", "subject", "key"]
+    by: Literal["token", "subject", "key", "node"]
     what: Word
     until: FiniteFloat = Field(gt=0)
     """Forgotten from then on, seconds since the epoch: when what it names has ended by itself."""

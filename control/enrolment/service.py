@@ -5,13 +5,17 @@ import secrets
 
 from control.contract.credential import Credential, CredentialRefused, issue
 from control.contract.messages import Role
+from control.contract.orders import Revoke
 from control.enrolment.model import MAX_REVOKED, EnrolmentState, Invitation, Roll, TooManyRevoked
+from control.orders.service import Orders
 from control.registry.model import Registry
 from kit import log
 from kit.clock import Clock
 
 TOKEN_S = 3600.0
 """A token waits for its node so long unless told otherwise."""
+FOREVER = 4_102_444_800.0
+"""The year 2100: a node's revocation does not end."""
 
 
 class EnrolmentRefused(CredentialRefused):
@@ -29,8 +33,12 @@ class NodeRevoked(CredentialRefused):
 class Enrolment:
     """Who may be a node. The fleet key stays here."""
 
-    def __init__(self, fleet_key: bytes, roll: Roll, registry: Registry, clock: Clock) -> None:
+    def __init__(
+        self, fleet_key: bytes, roll: Roll, registry: Registry, clock: Clock, orders: Orders | None = None
+    ) -> None:
+        """Shields hear by `orders` of who was revoked."""
         self._fleet_key, self._roll, self._registry, self._clock = fleet_key, roll, registry, clock
+        self._orders = orders
 
     async def invite(self, node_id: str, role: Role, *, seconds: float = TOKEN_S, by: str = "") -> str:
         """A one-time token for one node. It is told here and nowhere else: its hash is kept. TooManyTokens,
@@ -54,14 +62,22 @@ class Enrolment:
         return issue(self._fleet_key, node_id, role, serial)
 
     async def revoke(self, node_id: str, *, by: str = "") -> tuple[str, ...]:
-        """Refuse all credentials that this node has, at once here and within a second at every other control process,
-        and take it out of the map; the names refused. It may be enrolled anew. EnrolmentAway, TooManyRevoked."""
+        """Refuse all credentials that this node has, at once here and within a second at every other control process
+        and every shield, and take it out of the map; the names refused. It may be enrolled anew. EnrolmentAway,
+        TooManyRevoked, OrdersAway, TooManyOrders: again then, until shields were told too."""
         if len(self._roll.revoked) >= MAX_REVOKED:
             raise TooManyRevoked(f"{MAX_REVOKED} names were revoked: make a new fleet key")
         names = await self._roll.revoke(node_id)
         await self._registry.leave(node_id)
+        for name in names:
+            await self._tell_shields(name, by)
         log.get("enrolment").warning("revoked", node=node_id, names=names, by=by)
         return names
+
+    async def _tell_shields(self, name: str, by: str) -> None:
+        if self._orders is not None:
+            command = Revoke(by="node", what=name, until=FOREVER)
+            await self._orders.issue(command, by=by, key=f"revoke {name}")
 
     def check(self, name: str) -> None:
         """NodeRevoked when the signer's name was revoked."""

@@ -25,5 +25,6 @@ class Applier(Protocol):
         ...
 
     def revoke(self, revoked: Mapping[str, Sequence[str]]) -> None:
-        """Refuse the play tokens of these, and of no others, from now on: `token`, `subject`, `key` -> names."""
+        """Refuse these, and no others, from now on: play tokens by `token`, `subject`, `key`, and nodes by `node`
+        (-> names)."""
         ...

@@ -134,9 +134,10 @@ class Feeds:
             case _:
                 pass
 
-    def standing(self, node_id: str, now: float) -> Standing:
-        """What orders of before add up to for this node."""
-        revoked = tuple(each for each in self.revoked.values() if each.until > now)
+    def standing(self, node_id: str, role: str, now: float) -> Standing:
+        """What orders of before add up to for this node: shields refuse nodes, edges refuse play tokens."""
+        ours = [each for each in self.revoked.values() if (each.by == "node") is (role == "shield")]
+        revoked = tuple(each for each in ours if each.until > now)
         return Standing(draining=node_id in self.draining, revoked=revoked)
 
     def answer(
@@ -150,7 +151,7 @@ class Feeds:
             return None
         feed = self.roles[role]
         place = self._continued(feed, cursor)
-        reset = self.standing(node_id, now) if place is None else None
+        reset = self.standing(node_id, role, now) if place is None else None
         reached, orders = feed.tail if place is None else place, []
         for entry in feed.after(reached):
             if entry.meant_for(node_id, region):

@@ -48,6 +48,8 @@ def _roles(command: Command, targets: Targets) -> tuple[tuple[str, ...], tuple[s
     match command:
         case Purge():
             return ("shield",), ("edge",)
+        case Revoke(by="node"):
+            return ("shield",), ()  # edges check no node
         case Revoke():
             return ("edge",), ()  # shields see no play token
         case Prefetch() if not targets.nodes:

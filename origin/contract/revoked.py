@@ -1,4 +1,4 @@
-"""Play tokens that are refused whatever their end: what a node was told (control's orders) and its workers look at."""
+"""What is refused whatever its end, play tokens and nodes: a node is told (control's orders), and its workers look."""
 
 from typing import TYPE_CHECKING
 
@@ -25,3 +25,15 @@ class Revoked:
         return bool(words) and not words.isdisjoint(
             (f"token:{grant.token_id}", f"subject:{grant.subject}", f"key:{grant.key_id}")
         )
+
+
+class RevokedNodes:
+    """Nodes whose signatures are refused now, by their names."""
+
+    def __init__(self, fd: int) -> None:
+        self._reader = Reader(fd)
+
+    def __call__(self, name: str) -> bool:
+        """Whether this node was revoked."""
+        words = self._reader.words()
+        return bool(words) and f"node:{name}" in words

@@ -28,7 +28,7 @@ class Ordered:
     """One node, to be ordered about. All of it may be done twice with the same result."""
 
     def __init__(self, facts: Facts, authority: str, revoked: Publisher | None = None) -> None:
-        """`authority` is that of the node's keys; workers read `revoked`, None where they check no tokens."""
+        """`authority` is that of the node's keys; workers read `revoked`, None where they refuse nobody."""
         self._keepers, self._draining = facts.keeper, facts.draining
         self._url, self._secret = loopback(facts.url), facts.secret
         self._authority, self._revoked = authority, revoked
@@ -56,7 +56,7 @@ class Ordered:
         self._draining.set() if draining else self._draining.clear()
 
     def revoke(self, revoked: Mapping[str, Sequence[str]]) -> None:
-        """Workers refuse these tokens from their next request on."""
+        """Workers refuse these from their next request on."""
         if self._revoked is not None:
             self._revoked.put(f"{by}:{what}" for by, names in revoked.items() for what in names)
 

@@ -1,5 +1,7 @@
 """Admission at a shield: whoever finds it gets nothing without a node credential (contracts.md)."""
 
+from collections.abc import Callable
+
 from control.contract.credential import Credential, CredentialRefused
 from origin.contract.headers import FORWARDED, NODE
 from proxy.http import target as targets
@@ -18,8 +20,9 @@ class ShieldTier:
     grace = False
     reasons: tuple[str, ...] = (_REASON,)
 
-    def __init__(self, credential: Credential) -> None:
-        self._credential = credential
+    def __init__(self, credential: Credential, revoked: Callable[[str], bool] = lambda _: False) -> None:
+        """`revoked`: whether a node's name was revoked; asked for each request."""
+        self._credential, self._revoked = credential, revoked
 
     def logged(self, target: str) -> str:
         """See Tier."""
@@ -31,21 +34,27 @@ class ShieldTier:
         value = single(exchange.fields, NODE)
         if value is not None and not value.isascii():
             value = None
-        node_id = self._credential.check(value, method=exchange.method, target=exchange.target, now=now)
+        name = self._check(value, exchange.method, exchange.target, now)
         exchange.reason = ""
         targets.check_plain(exchange.path)
         if exchange.method not in ("GET", "HEAD"):
             return Direct(405, (("Allow", "GET, HEAD"),))
-        return Passage(exchange.target, subject=node_id)
+        return Passage(exchange.target, subject=name)
 
     def quick(self, target: str, fields: Fields, now: float) -> tuple[str, str] | None:
         """See Tier. Each request has a signature of its own, which is checked as `admit` does, every time: that is
         arithmetic, of nine microseconds."""
         value = single(fields, NODE)
         try:
-            return target, safe(self._credential.check(value, method="GET", target=target, now=now))
+            return target, safe(self._check(value, "GET", target, now))
         except CredentialRefused:
             return None
+
+    def _check(self, value: str | None, method: str, target: str, now: float) -> str:
+        name = self._credential.check(value, method=method, target=target, now=now)
+        if self._revoked(name):
+            raise CredentialRefused(f"{name!r} was revoked")
+        return name
 
     def forwarded(self, fields: Fields) -> Fields:
         """See Tier."""

@@ -11,6 +11,8 @@ from kit import log, service
 from kit.clock import SystemClock
 from kit.errors import SettingsError
 from kit.nursery import Nursery
+from kit.published import Publisher
+from origin.contract import revoked
 from proxy.host.ordered import Ordered
 from proxy.host.supervisor import Facts, run
 from proxy.host.worker import Role, same_keys
@@ -46,29 +48,38 @@ async def _serve(
 ) -> None:
     labels = {"shield": settings.identity.id if settings.identity else settings.name}
 
-    @contextlib.asynccontextmanager
-    async def embed(facts: Facts) -> AsyncIterator[Callable[[], dict[str, Any]]]:
-        standing = Standing(
-            role="shield",
-            url=facts.url,
-            region=settings.region,
-            cores=settings.workers,
-            connections=settings.limits.connections * settings.workers,
-            capacity_mbps=1000,
-            reserve=False,
-            started=facts.started,
-            probe=settings.probe_url,
-        )
-        gauges = Gauges(
-            pids=facts.pids,
-            connections=lambda: facts.board.total("headrace_connections"),
-            sent_bytes=lambda: facts.board.overall("headrace_sent_bytes_total"),
-            cache_dirs=settings.store.cache_dir,
-            draining=facts.draining.is_set,
-        )
-        describe = describer(standing, gauges, SystemClock())
-        orders = (Ordered(facts, role.keys_authority), settings.store.cache_dir[0])
-        async with reporting(settings.identity, "shield", describe, SystemClock(), orders) as health:
-            yield lambda: {"region": settings.region, **health()}
+    with contextlib.closing(Publisher(revoked.MOST_BYTES)) as refused:
 
-    await run(settings, read, nursery, role.tier.reasons, labels, embed, role.keys_authority, ready_file)
+        @contextlib.asynccontextmanager
+        async def embed(facts: Facts) -> AsyncIterator[Callable[[], dict[str, Any]]]:
+            describe = describer(_standing(settings, facts), _gauges(settings, facts), SystemClock())
+            orders = (Ordered(facts, role.keys_authority, refused), settings.store.cache_dir[0])
+            async with reporting(settings.identity, "shield", describe, SystemClock(), orders) as health:
+                yield lambda: {"region": settings.region, **health()}
+
+        reasons, share = role.tier.reasons, {revoked.FD: refused.fd}
+        await run(settings, read, nursery, reasons, labels, embed, role.keys_authority, ready_file, share)
+
+
+def _standing(settings: ShieldSettings, facts: Facts) -> Standing:
+    return Standing(
+        role="shield",
+        url=facts.url,
+        region=settings.region,
+        cores=settings.workers,
+        connections=settings.limits.connections * settings.workers,
+        capacity_mbps=1000,
+        reserve=False,
+        started=facts.started,
+        probe=settings.probe_url,
+    )
+
+
+def _gauges(settings: ShieldSettings, facts: Facts) -> Gauges:
+    return Gauges(
+        pids=facts.pids,
+        connections=lambda: facts.board.total("headrace_connections"),
+        sent_bytes=lambda: facts.board.overall("headrace_sent_bytes_total"),
+        cache_dirs=settings.store.cache_dir,
+        draining=facts.draining.is_set,
+    )

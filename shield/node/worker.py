@@ -1,23 +1,25 @@
 """One worker of a shield, as the nursery starts it (main), and what makes a node a shield (role)."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from configs.schema.node import ShieldSettings
 from control.contract.credential import Credential
 from kit.clock import SystemClock
 from kit.workers import begin
 from origin.contract.headers import NODE
+from origin.contract.revoked import FD, RevokedNodes
 from proxy.host.worker import Role, run
 from shield.guard.tier import ShieldTier
 
 
-def role(settings: ShieldSettings) -> Role:
-    """What makes this node a shield. ValueError or OSError when the credential cannot be read."""
+def role(settings: ShieldSettings, fds: Mapping[str, int] = MappingProxyType({})) -> Role:
+    """What makes this node a shield; `fds` are a worker's. ValueError or OSError when the credential cannot be read."""
     if settings.identity is None:
         raise ValueError("`identity` is needed: a shield serves only nodes that it can check")
     credential, clock = Credential.load(settings.identity.credential), SystemClock()
     return Role(
-        ShieldTier(credential),
+        ShieldTier(credential, RevokedNodes(fds[FD])) if FD in fds else ShieldTier(credential),
         settings.origins,
         sign=lambda method, target: (
             (NODE, credential.sign("origin", method=method, target=target, now=clock.wall())),
@@ -29,4 +31,4 @@ def main(parent: int, fds: Mapping[str, int]) -> None:
     """Be a worker of the supervisor `parent` until SIGTERM."""
     told = begin(parent, fds)
     settings = ShieldSettings.model_validate(told.payload["settings"])
-    run(told, settings, role(settings))
+    run(told, settings, role(settings, told.fds))

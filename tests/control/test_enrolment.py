@@ -79,6 +79,18 @@ async def test_an_enrolled_node_reports_until_it_is_revoked_and_may_come_again(c
     await beat(await enrolled(control))
 
 
+async def test_shields_hear_of_it_edges_need_not(control: Fleet) -> None:
+    """A lost edge must not fill from a shield. Revoked again: the same orders."""
+    link = await enrolled(control)
+    name = Credential.load(next(control.directory.glob("edge-1:*.json"))).name
+    async with control.node("shield-1") as (_, shield), control.node("edge-2") as (_, edge):
+        await control.service.enrolment.revoke(link.id, by="ops")
+        await until(lambda: set(shield.refused.get("node", ())) == {"edge-1", name})
+        await control.service.enrolment.revoke(link.id, by="ops")
+        assert len(await control.service.orders.list()) == 2
+        assert edge.refused == {}
+
+
 async def test_a_credential_with_a_serial_passes_a_shield(control: Fleet) -> None:
     """The tiers derive its secret from what signs: `id:serial`."""
     shield = control.service.enrolment
