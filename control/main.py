@@ -1,6 +1,7 @@
 """The control process: the one place where its parts meet. `python -m control.main --config FILE`."""
 
 import argparse
+import asyncio
 import contextlib
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -16,34 +17,45 @@ from control.console.access import Access
 from control.console.app import admin_app
 from control.contract.credential import issue
 from control.enrol import fleet_key
+from control.observed.memory import MemoryHistory
+from control.observed.model import History
+from control.observed.redis_form import RedisHistory
 from control.registry.memory import MemoryRegistry
 from control.registry.model import Registry
 from control.registry.redis_form import RedisRegistry
 from control.registry.redis_rows import RedisRows
 from control.steering.place import Places
 from control.steering.ranks import Ranks
+from geo.live import Live
 from kit import log, service
 from kit.clock import Clock, SystemClock
 from kit.errors import SettingsError
+from kit.tasks import Owner
 
 
 @contextlib.asynccontextmanager
 async def building(settings: ControlSettings, clock: Clock) -> AsyncIterator[Service]:
     """All parts of one control process; on leaving, its tasks and connections are gone. SettingsError."""
     key = fleet_key(settings.fleet_key_file)
+    geo = await asyncio.to_thread(Live, settings.geo_database, clock)
+    table = _places(settings, geo)
     registry = await _registry(settings, clock)
+    history = await _history(settings, clock)
     try:
         yield Service(
             settings=settings,
             credential=issue(key, "control", "control"),
             registry=registry,
             policy=policy(settings),
-            places=_places(settings),
+            places=table,
+            geo=geo,
+            history=history,
             ranks=Ranks(),
             clock=clock,
             metrics=Metrics(),
         )
     finally:
+        await history.close()
         await registry.close()
 
 
@@ -51,12 +63,17 @@ async def run(settings: ControlSettings, ready: service.Ready | None = None) -> 
     """Serve until SIGTERM or SIGINT. `ready` is called with [public URL, admin URL]."""
     access = Access.from_file(settings.admin_token_file)
     async with building(settings, SystemClock()) as parts:
-        await service.serve(
-            (public_app(parts), *host_port(settings.listen)),
-            (admin_app(parts, access), *host_port(settings.admin)),
-            drain_s=settings.drain_s,
-            ready=ready,
-        )
+        tasks = Owner("control")
+        tasks.spawn("geo", parts.geo.follow(service.reload_signal()), endless=True)
+        try:
+            await service.serve(
+                (public_app(parts), *host_port(settings.listen)),
+                (admin_app(parts, access), *host_port(settings.admin)),
+                drain_s=settings.drain_s,
+                ready=ready,
+            )
+        finally:
+            await tasks.close()
 
 
 async def _registry(settings: ControlSettings, clock: Clock) -> Registry:
@@ -72,9 +89,18 @@ async def _registry(settings: ControlSettings, clock: Clock) -> Registry:
     return registry
 
 
-def _places(settings: ControlSettings) -> Places:
+async def _history(settings: ControlSettings, clock: Clock) -> History:
+    half_life_s, most = settings.latency_half_life_s, settings.networks_seen
+    if settings.redis_url is None:
+        return MemoryHistory(clock, half_life_s=half_life_s, most=most)
+    history = RedisHistory.connect(settings.redis_url, clock, half_life_s=half_life_s, most=most)
+    await history.start()
+    return history
+
+
+def _places(settings: ControlSettings, geo: Live) -> Places:
     try:
-        return places(settings)
+        return places(settings, geo)
     except ValueError as error:
         raise SettingsError(f"regions: {error}") from None
 

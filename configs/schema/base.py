@@ -47,6 +47,8 @@ BaseUrl = Annotated[str, AfterValidator(_base_url)]
 """An absolute http(s) URL without query, no slash at its end."""
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 """The id of a node or region: lower case, at most 63."""
+Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
+"""ISO 3166-1 alpha-2, in capitals."""
 Seconds = Annotated[float, Field(gt=0, le=31_536_000)]
 
 

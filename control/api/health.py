@@ -36,6 +36,8 @@ def _health(service: Service) -> dict[str, object]:
         "process": "control",
         "registry": {"kind": state.kind, "redis": state.redis, "awayS": state.away_s, "error": state.error},
         "mapVersion": nodes.version,
+        "geo": service.geo.health() | {"defaultRegion": service.settings.default_region},
+        "history": asdict(service.history.state()),
         "regions": regions,
         "heldNodes": sum(node.held for node in alive),
         "policy": {key: value for key, value in asdict(service.policy).items() if key != "next"},

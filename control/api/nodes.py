@@ -12,7 +12,7 @@ def routes(service: Service) -> list[web.RouteDef]:
     """The node API."""
 
     async def heartbeat(request: web.Request) -> web.Response:
-        sender = await _sender(request, service)
+        sender = await sender_of(request, service)
         report = parsed(Report, sender.body)
         if report.role != sender.role:
             raise RoleRefused(f"{sender.node_id!r} is {sender.role}, not {report.role}")
@@ -24,13 +24,13 @@ def routes(service: Service) -> list[web.RouteDef]:
         return _answer(service, version)
 
     async def leave(request: web.Request) -> web.Response:
-        sender = await _sender(request, service)
+        sender = await sender_of(request, service)
         return _answer(service, await service.registry.leave(sender.node_id))
 
     return [web.post(HEARTBEAT_PATH, heartbeat), web.post(LEAVE_PATH, leave)]
 
 
-async def _sender(request: web.Request, service: Service) -> Signed:
+async def sender_of(request: web.Request, service: Service) -> Signed:
     """A node speaks for itself only."""
     sender = await signed(request, service)
     if sender.node_id != request.match_info["id"]:

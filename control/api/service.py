@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from configs.schema.control import ControlSettings
 from control.api.metrics import Metrics
 from control.contract.credential import Credential
+from control.observed.model import History
 from control.registry.model import Registry
 from control.steering.choose import Policy
-from control.steering.place import Places
+from control.steering.place import Geography, Places, nearest_first
 from control.steering.ranks import Ranks
+from geo.distance import Point
+from geo.live import Live
 from kit.clock import Clock
 
 
@@ -21,6 +24,8 @@ class Service:
     registry: Registry
     policy: Policy
     places: Places
+    geo: Live
+    history: History
     ranks: Ranks
     clock: Clock
     metrics: Metrics
@@ -28,8 +33,9 @@ class Service:
 
 def policy(settings: ControlSettings) -> Policy:
     """The steering numbers of the settings."""
+    near = nearest_first(points(settings))
     return Policy(
-        next={name: region.next for name, region in settings.regions.items()},
+        next={name: region.next or near.get(name, ()) for name, region in settings.regions.items()},
         expiry_s=settings.expiry_s,
         eligible_load=settings.eligible_load,
         bands=settings.bands,
@@ -37,6 +43,18 @@ def policy(settings: ControlSettings) -> Policy:
     )
 
 
-def places(settings: ControlSettings) -> Places:
-    """The region table of the settings."""
-    return Places({name: region.networks for name, region in settings.regions.items()}, settings.default_region)
+def points(settings: ControlSettings) -> dict[str, Point]:
+    """The coordinates of the regions that have some."""
+    return {
+        name: Point(region.latitude, region.longitude)
+        for name, region in settings.regions.items()
+        if region.latitude is not None and region.longitude is not None
+    }
+
+
+def places(settings: ControlSettings, geo: Live) -> Places:
+    """The region table of the settings over the geo database."""
+    regions = settings.regions.items()
+    countries = {country: name for name, region in regions for country in region.countries}
+    geography = Geography(geo.place, points(settings), countries)
+    return Places({name: region.networks for name, region in regions}, settings.default_region, geography)

@@ -1,0 +1,24 @@
+"""What edges tell of their viewers: round trips by client network."""
+
+from aiohttp import web
+
+from control.api.bodies import RoleRefused, parsed
+from control.api.nodes import sender_of
+from control.api.service import Service
+from control.contract.observations import OBSERVATIONS_PATH, Observations, ObservationsAnswer
+
+
+def routes(service: Service) -> list[web.RouteDef]:
+    """The route of observations."""
+
+    async def take(request: web.Request) -> web.Response:
+        sender = await sender_of(request, service)
+        if sender.role != "edge":
+            raise RoleRefused(f"{sender.node_id!r} is {sender.role}; only edges have viewers")
+        seen = parsed(Observations, sender.body)
+        await service.history.note(sender.node_id, seen.round_trips)
+        service.metrics.trips.inc(len(seen.round_trips))
+        answer = ObservationsAnswer(taken=len(seen.round_trips))
+        return web.Response(body=answer.encode(), content_type="application/json")
+
+    return [web.post(OBSERVATIONS_PATH, take)]
