@@ -175,6 +175,8 @@ class EdgeSettings(NodeSettings):
     """Egress that counts as a load of 100."""
     reserve: bool = False
     """Chosen only when no other edge is left (C-64)."""
+    observations_s: Seconds = 5.0
+    """How often control is told what viewers saw: round trips, by client network."""
 
 
 class ShieldSettings(NodeSettings):

@@ -1,7 +1,8 @@
 """The history in Redis, shared by all control processes; each keeps a picture of it, for `latency` must not wait.
 
 Keys: `rtt:<network>` hash, edge -> "ms samples time"; `rtt:changed` networks scored by the number of their last change,
-`rtt:changes` the last number given. All are bounded by the script that writes. What was noted while Redis was away stays in this process alone: it fades anyway.
+`rtt:changes` the last number given. All are bounded by the script that writes. What was noted while Redis was away
+stays in this process alone: it fades anyway.
 """
 
 import asyncio

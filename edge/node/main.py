@@ -7,6 +7,8 @@ from typing import Any
 
 from configs.schema.node import EdgeSettings
 from control.node.embed import Gauges, Standing, describer, reporting
+from control.node.teller import telling
+from edge.beacon.gathered import Gathered
 from edge.node import worker
 from kit import log, service
 from kit.clock import SystemClock
@@ -34,9 +36,20 @@ async def _serve(
 
     @contextlib.asynccontextmanager
     async def embed(facts: Facts) -> AsyncIterator[Callable[[], dict[str, Any]]]:
-        describe = describer(_standing(settings, facts), _gauges(settings, facts), SystemClock())
-        async with reporting(settings.identity, "edge", describe, SystemClock()) as health:
-            yield lambda: {"access": settings.access, "region": settings.region, **health()}
+        clock, gathered = SystemClock(), Gathered()
+        facts.post.listen(gathered.take)
+        describe = describer(_standing(settings, facts), _gauges(settings, facts), clock)
+        async with (
+            reporting(settings.identity, "edge", describe, clock) as health,
+            telling(settings.identity, gathered.observations, settings.observations_s, clock) as told,
+        ):
+            yield lambda: {
+                "access": settings.access,
+                "region": settings.region,
+                "viewers": gathered.health(),
+                **health(),
+                **told(),
+            }
 
     await run(settings, read, nursery, role.tier.reasons, labels, embed, role.keys_authority, ready_file)
 

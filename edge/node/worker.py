@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from configs.schema.node import EdgeSettings
 from control.contract.credential import Credential
 from edge.admit.open import OpenTier
+from edge.beacon.watch import EdgeWatch
 from kit.clock import SystemClock
 from kit.workers import begin
 from origin.contract.headers import NODE
@@ -15,8 +16,9 @@ from proxy.upstream.client import Sign
 def role(settings: EdgeSettings) -> Role:
     """What makes this node an edge. ValueError or OSError when keys or credential cannot be read."""
     bases = settings.shields or ((settings.origin,) if settings.origin else ())
+    watch = EdgeWatch if settings.identity and settings.identity.control else None
     if settings.access == "open":
-        return Role(OpenTier(), bases, settings.authority)
+        return Role(OpenTier(), bases, settings.authority, watch=watch)
     if settings.keys_dir is None:
         raise ValueError('`keys_dir` is needed with `access = "token"`')
     # An open edge starts without the libraries for tokens.
@@ -24,7 +26,7 @@ def role(settings: EdgeSettings) -> Role:
     from origin.contract.token import Keys, Verifier
 
     tier = TokenTier(Verifier(Keys.load(settings.keys_dir)))
-    return Role(tier, bases, settings.authority, _signer(settings) if settings.shields else None)
+    return Role(tier, bases, settings.authority, _signer(settings) if settings.shields else None, watch)
 
 
 def _signer(settings: EdgeSettings) -> Sign | None:

@@ -19,6 +19,7 @@ from kit.clock import SystemClock
 from kit.errors import HeadraceError, SettingsError
 from kit.metrics import Board
 from kit.nursery import Nursery
+from kit.post import Post
 from kit.service import listening, reload_signal, stop_signal
 from kit.tasks import Owner
 from kit.workers import Supervisor, most_numbers
@@ -48,6 +49,8 @@ class Facts:
     volumes: Volumes
     started: float
     certificates: Certificates | None
+    post: Post
+    """What workers tell; nobody has to listen."""
 
     def pids(self) -> list[int]:
         """The node's processes."""
@@ -77,6 +80,7 @@ async def run(
     with (
         listeners.opened(*host_port(settings.listen), settings.workers) as listening_at,
         contextlib.closing(_board(settings, reasons)) as board,
+        contextlib.closing(Post()) as post,
         _keeping(settings, board) as (keeper, shared),
     ):
         rows = [board.row(number) for number in range(most_numbers(settings.workers))]
@@ -84,7 +88,7 @@ async def run(
             nursery,
             settings.workers,
             lambda _, number: payload(board, number, settings),
-            share=lambda place: {"board": board.fd, **shared.fds, **listening_at.fds(place)},
+            share=lambda place: {"board": board.fd, "post": post.fd, **shared.fds, **listening_at.fds(place)},
             ended=lambda number: at_rest(rows[number]),
         )
 
@@ -95,7 +99,7 @@ async def run(
         own_row = board.row(len(rows))
         seen = volumes(settings.store, board, own_row, None)
         url = _url(settings, listening_at.port)
-        facts = Facts(url, board, supervisor, reload, keeper, seen, time.time(), certificates)
+        facts = Facts(url, board, supervisor, reload, keeper, seen, time.time(), certificates, post)
         owner = Owner("node")
         try:
             await _started(supervisor)

@@ -17,6 +17,7 @@ from aiohttp.web import BaseRequest, RequestHandler, StreamResponse
 from kit.clock import Clock
 from kit.metrics import Row
 from proxy.serve.exchange import request_id
+from proxy.serve.watch import Watch
 from proxy.serve.wire import Sent, head
 
 _NEVER_S = 1e9
@@ -50,6 +51,8 @@ class Server(web.Server):
         self.patience, self.row, self.clock = patience, row, clock
         self.entrance: Entrance | None = None
         """What stands before the server on a TLS listener."""
+        self.watch: Watch | None = None
+        """Who looks at the sockets of viewers."""
         self.empty = asyncio.Event()
         self.empty.set()
         self._open: dict[str, int] = {}
@@ -141,6 +144,8 @@ class Connection(RequestHandler):
         self._disarm()
         if self._idle_timer is not None:
             self._idle_timer.cancel()
+        if self._server.watch is not None and self.transport is not None and self.beneath is None:
+            self._server.watch.met(self.client, self.transport.get_extra_info("socket"))
         self._server.closed(self.client)
         super().connection_lost(exc)
 
