@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import Field, field_validator, model_validator
 
-from configs.schema.base import Address, Country, Name, Seconds, Settings, host_port
+from configs.schema.base import Address, Country, Files, Name, Seconds, Settings, host_port
 
 
 class Region(Settings):
@@ -56,9 +56,9 @@ class ControlSettings(Settings):
     """Regions by name."""
     default_region: Name = "default"
     """Region of a client that no network names."""
-    geo_database: Path | None = None
-    """MaxMind DB of countries or cities (`headrace geo fetch`); taken anew when the file changes and on SIGHUP. Without
-    one, clients are placed by `networks` alone, and /health says so."""
+    geo_database: Files = ()
+    """MaxMind DBs of countries or cities (`headrace geo fetch`), the first that knows an address places it; taken anew
+    when a file changes and on SIGHUP. Without one, clients are placed by `networks` alone, and /health says so."""
     networks_seen: int = Field(default=100_000, ge=100, le=2_000_000)
     """Client networks (/24, /48) whose round trips to edges are remembered; the longest silent go first (CTL-03)."""
     latency_half_life_s: Seconds = 3600.0

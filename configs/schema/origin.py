@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from configs.schema.base import Address, BaseUrl, Country, Name, NodeIdentity, Seconds, Settings, Size
+from configs.schema.base import Address, BaseUrl, Country, Files, Name, NodeIdentity, Seconds, Settings, Size
 
 
 def _networks(value: tuple[str, ...]) -> tuple[str, ...]:
@@ -42,9 +42,9 @@ class OriginSettings(Settings):
     """How browsers reach `listen`, when that differs."""
     region: Name = "default"
     """The region assumed for a viewer when control does not know better."""
-    geo_database: Path | None = None
-    """MaxMind DB of countries or cities (`headrace geo fetch`), for titles with territory rules; taken anew when the
-    file changes, and on SIGHUP."""
+    geo_database: Files = ()
+    """MaxMind DBs of countries or cities (`headrace geo fetch`), for titles with territory rules; taken anew when a
+    file changes and on SIGHUP."""
     home_country: Country | None = None
     """Country of viewers whose address no database places. None: nobody knows, and such a viewer gets only titles
     without territory rules."""

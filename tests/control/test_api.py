@@ -325,7 +325,7 @@ async def test_only_an_edge_tells_of_viewers_and_only_of_its_own(control: Instal
 
 async def test_health_says_that_there_is_no_geo_database(control: Installation) -> None:
     async with control.session.get(control.url + "/health") as response:
-        assert (await response.json())["geo"] == {"database": None, "error": None, "defaultRegion": "east"}
+        assert (await response.json())["geo"] == {"databases": [], "defaultRegion": "east"}
 
 
 async def test_the_database_names_the_nearest_region(tmp_path: Path) -> None:

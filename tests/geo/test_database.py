@@ -98,31 +98,31 @@ def test_every_centroid_is_on_earth() -> None:
 
 
 async def test_a_new_file_replaces_the_old(file: Path) -> None:
-    live = Live(file, ManualClock())
+    live = Live([file], ManualClock())
     await live.look()
     write_database(file, PLACES | {"10.5.0.0/16": {"country_code": "FR"}})
     assert live.place("10.5.0.1") is None, "nobody looked yet"
     await live.look()
     place = live.place("10.5.0.1")
     assert place and place.country == "FR"
-    assert live.health()["error"] is None
+    assert live.health()["databases"][0]["error"] is None
 
 
 async def test_a_bad_file_leaves_the_old_serving_and_health_says_why(file: Path) -> None:
-    live, good = Live(file, ManualClock()), file.read_bytes()
+    live, good = Live([file], ManualClock()), file.read_bytes()
     file.write_bytes(good[:100])
     await live.look()
     place = live.place("10.2.0.1")
     assert place and place.country == "US"
-    assert live.health()["error"].startswith(f"{file}: no whole MaxMind DB")
+    assert live.health()["databases"][0]["error"].startswith(f"{file}: no whole MaxMind DB")
     file.write_bytes(good)
     await live.look()
-    assert live.health()["error"] is None
+    assert live.health()["databases"][0]["error"] is None
 
 
 async def test_sighup_reads_again_at_once(file: Path) -> None:
     """The follower waits for the signal's event, not for its next look."""
-    live, asked = Live(file, ManualClock()), asyncio.Event()
+    live, asked = Live([file], ManualClock()), asyncio.Event()
     following = asyncio.create_task(live.follow(asked))
     write_database(file, PLACES | {"10.5.0.0/16": {"country_code": "FR"}})
     asked.set()
@@ -134,13 +134,22 @@ async def test_sighup_reads_again_at_once(file: Path) -> None:
 
 
 async def test_without_a_file_nobody_is_anywhere() -> None:
-    live = Live(None, ManualClock())
+    live = Live((), ManualClock())
     await live.look(again=True)
     assert live.place("10.1.0.1") is None
-    assert live.health() == {"database": None, "error": None}
+    assert live.health() == {"databases": []}
 
 
 def test_an_old_database_is_said_to_be_old(file: Path) -> None:
     built = Database.load(file).about.built
-    assert Live(file, ManualClock(built + 86_400.0)).health()["old"] is False
-    assert Live(file, ManualClock(built + 200 * 86_400.0)).health()["old"] is True
+    said = [Live([file], ManualClock(built + days * 86_400.0)).health() for days in (1, 200)]
+    assert [each["databases"][0]["old"] for each in said] == [False, True]
+
+
+def test_of_several_databases_the_first_that_knows_speaks(file: Path, tmp_path: Path) -> None:
+    """The city edition comes in two files, one for each version of IP."""
+    only = {"10.9.0.0/16": {"country_code": "FR"}, "10.1.0.0/16": {"country_code": "FR"}}
+    more = write_database(tmp_path / "four.mmdb", only, ip_version=4)
+    live = Live([file, more], ManualClock())
+    found = [live.place(client) for client in ("10.1.0.1", "10.9.0.1", "fd00:1::1", "fd00:9::1")]
+    assert [place and place.country for place in found] == ["DE", "FR", "FR", None]

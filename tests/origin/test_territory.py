@@ -117,5 +117,5 @@ async def test_rules_are_checked(api: Any, path: str, body: Any, headers: dict[s
 async def test_health_names_database_and_home(api: Any) -> None:
     async with api.get("/health") as answer:
         geo = (await answer.json())["geo"]
-    assert geo["database"].endswith("places.mmdb")
+    assert geo["databases"][0]["file"].endswith("places.mmdb")
     assert geo["homeCountry"] == api.home
