@@ -100,7 +100,7 @@ async def _history(settings: ControlSettings, clock: Clock) -> History:
 
 def _places(settings: ControlSettings, geo: Live) -> Places:
     try:
-        return places(settings, geo)
+        return places(settings, geo.place)
     except ValueError as error:
         raise SettingsError(f"regions: {error}") from None
 

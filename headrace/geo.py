@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from geo.database import Database, newest
+from geo.database import Database, Place, newest
 from kit.errors import HeadraceError, SettingsError
 
 geo = typer.Typer(help="Geo databases.", no_args_is_help=True)
@@ -150,11 +150,7 @@ def _placed(client: str, files: list[Path], config: Path | None) -> dict[str, An
     from configs.load import load
     from configs.schema.control import ControlSettings
     from control.api.service import places
-    from geo.live import Live
-    from kit import log
-    from kit.clock import SystemClock
 
-    log.setup("geo", level="error")
     try:
         ipaddress.ip_address(client)
     except ValueError as error:
@@ -163,8 +159,12 @@ def _placed(client: str, files: list[Path], config: Path | None) -> dict[str, An
     found = files or (settings.geo_database if settings else sorted(DIRECTORY.glob("*.mmdb")))
     if not found and settings is None:
         raise SettingsError("no database: name one with --database, or get one with `headrace geo fetch`")
-    live = Live(found, SystemClock())
-    place = live.place(client)
+    databases = [Database.load(file) for file in found]
+
+    def where(address: str) -> Place | None:
+        return next((place for each in databases if (place := each.place(address))), None)
+
+    place = where(client)
     line: dict[str, Any] = {
         "address": client,
         "country": None,
@@ -177,6 +177,6 @@ def _placed(client: str, files: list[Path], config: Path | None) -> dict[str, An
     if place is not None and place.point is not None:
         line |= {"latitude": place.point.latitude, "longitude": place.point.longitude}
     if settings is not None:
-        standing = places(settings, live).standing(client)
+        standing = places(settings, where).standing(client)
         line |= {"region": standing.region, "by": standing.how}
     return line

@@ -1,5 +1,6 @@
 """What the handlers share: settings, map, rules and counters of one control process."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from configs.schema.control import ControlSettings
@@ -10,6 +11,7 @@ from control.registry.model import Registry
 from control.steering.choose import Policy
 from control.steering.place import Geography, Places, nearest_first
 from control.steering.ranks import Ranks
+from geo.database import Place
 from geo.distance import Point
 from geo.live import Live
 from kit.clock import Clock
@@ -52,9 +54,9 @@ def points(settings: ControlSettings) -> dict[str, Point]:
     }
 
 
-def places(settings: ControlSettings, geo: Live) -> Places:
-    """The region table of the settings over the geo database."""
+def places(settings: ControlSettings, place: Callable[[str], Place | None]) -> Places:
+    """The region table of the settings over a geo database."""
     regions = settings.regions.items()
     countries = {country: name for name, region in regions for country in region.countries}
-    geography = Geography(geo.place, points(settings), countries)
+    geography = Geography(place, points(settings), countries)
     return Places({name: region.networks for name, region in regions}, settings.default_region, geography)
