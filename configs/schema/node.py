@@ -176,7 +176,10 @@ class EdgeSettings(NodeSettings):
     reserve: bool = False
     """Chosen only when no other edge is left (C-64)."""
     observations_s: Seconds = 5.0
-    """How often control is told what viewers saw: round trips, by client network."""
+    """How often control is told what viewers saw: round trips and votes, by client network."""
+    cmcd: bool = True
+    """Take what players say of themselves (CMCD, CTA-5004), of requests and as events, as their sessions' votes on this
+    edge. Of requests at most 1000 a second and worker are read, drawn by lot."""
 
 
 class ShieldSettings(NodeSettings):

@@ -1,6 +1,7 @@
 """One worker of an edge, as the nursery starts it (main), and what makes a node an edge (role)."""
 
 from collections.abc import Mapping
+from functools import partial
 
 from configs.schema.node import EdgeSettings
 from control.contract.credential import Credential
@@ -16,7 +17,8 @@ from proxy.upstream.client import Sign
 def role(settings: EdgeSettings) -> Role:
     """What makes this node an edge. ValueError or OSError when keys or credential cannot be read."""
     bases = settings.shields or ((settings.origin,) if settings.origin else ())
-    watch = EdgeWatch if settings.identity and settings.identity.control else None
+    told = settings.identity is not None and settings.identity.control is not None
+    watch = partial(EdgeWatch, listens=settings.cmcd) if told else None
     if settings.access == "open":
         return Role(OpenTier(), bases, settings.authority, watch=watch)
     if settings.keys_dir is None:
@@ -25,7 +27,7 @@ def role(settings: EdgeSettings) -> Role:
     from edge.admit.token import TokenTier
     from origin.contract.token import Keys, Verifier
 
-    tier = TokenTier(Verifier(Keys.load(settings.keys_dir)))
+    tier = TokenTier(Verifier(Keys.load(settings.keys_dir)), events=settings.cmcd)
     return Role(tier, bases, settings.authority, _signer(settings) if settings.shields else None, watch)
 
 

@@ -235,19 +235,29 @@ class Verifier:
 
     def check(self, token: str | None, *, path: str, now: float, audience: str = MEDIA) -> Grant:
         """The grant, or TokenRefused with its reason."""
-        if token is None:
-            raise TokenRefused(Reason.MISSING)
-        grant = self._memo.get(token)
-        if grant is None:
-            grant = verify(token, self._keys)
-            self._memo.put(token, grant)
+        grant = self._genuine(token)
         grant.check(path=path, audience=audience, now=now)
+        return grant
+
+    def session(self, token: str | None, *, now: float) -> Grant:
+        """The grant of a token that opens any media at all now: for what belongs to a session, not to a path."""
+        grant = self._genuine(token)
+        grant.check(path=grant.path, audience=MEDIA, now=now)
         return grant
 
     def recall(self, token: str, path: str, now: float) -> Grant | None:
         """The grant of a token that was verified before, when it opens `path` as media at `now`; None: ask `check`."""
         grant = self._memo.get(token)
         return grant if grant is not None and grant.refusal(path, MEDIA, now) is None else None
+
+    def _genuine(self, token: str | None) -> Grant:
+        if token is None:
+            raise TokenRefused(Reason.MISSING)
+        grant = self._memo.get(token)
+        if grant is None:
+            grant = verify(token, self._keys)
+            self._memo.put(token, grant)
+        return grant
 
 
 def _grant(payload: bytes, key_id: str) -> Grant:

@@ -50,6 +50,8 @@ from proxy.upstream.client import Client, Manners, Sign
 _FLUSH_S = 0.5
 _NOTE_S = 1.0
 """How often a worker tells its supervisor what it saw."""
+_NOTES = 8
+"""Notes in a row at most."""
 NOTES = Family("headrace_notes_lost_total", "Notes of workers that the supervisor did not take")
 _JUST_COME_S = 0.5
 """Whoever connected before a drain has this long to say what for: closed at once, it would count as refused."""
@@ -162,7 +164,9 @@ async def engine(
         neighbours = _neighbours(settings, board, row, leases) if leases else None
         filling = _filler(settings, client, kept, clock, row, neighbours)
         await filling.start()
-        accounts = Account(row, access_log, role.tier.reasons)
+        watch = role.watch() if role.watch else None
+        listening = watch if watch is not None and watch.listens else None
+        accounts = Account(row, access_log, role.tier.reasons, listening)
         pipeline = Pipeline(
             name=settings.name,
             tier=role.tier,
@@ -173,6 +177,7 @@ async def engine(
             clock=clock,
             authority=client.authority,
             send_timeout_s=settings.limits.send_timeout_s,
+            watch=listening,
         )
         lane = Lane(
             name=settings.name,
@@ -187,9 +192,9 @@ async def engine(
             owner.spawn("access-log", _flush(access_log), endless=True)
         try:
             server = _server(settings, lane, pipeline, row, clock)
-            server.watch = role.watch() if role.watch else None
-            if server.watch is not None and post is not None:
-                owner.spawn("notes", _notes(server.watch, post, row), endless=True)
+            server.watch = watch
+            if watch is not None and post is not None:
+                owner.spawn("notes", _notes(watch, post, row), endless=True)
             row.set("headrace_listeners", 1, tls.path(settings))
             if certificates is not None:
                 server.entrance = Handshakes(server, certificates, row)
@@ -305,15 +310,18 @@ async def _notes(watch: Watch, post: Sender, row: Row) -> None:
     try:
         while True:
             await asyncio.sleep(_NOTE_S)
+            await watch.digest()
             _tell(watch, post, row)
     finally:
         _tell(watch, post, row)
 
 
 def _tell(watch: Watch, post: Sender, row: Row) -> None:
-    note = watch.note()
-    if note is not None and not post.send(note):
-        row.add(NOTES.name)
+    for _ in range(_NOTES):
+        if (note := watch.note()) is None:
+            return
+        if not post.send(note):
+            row.add(NOTES.name)
 
 
 def _raise_descriptor_limit() -> None:

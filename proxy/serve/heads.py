@@ -23,6 +23,7 @@ _FRAMING = frozenset({"content-length", "transfer-encoding", "expect", "upgrade"
 """Fields that announce a body, or another way to read the connection."""
 _AIOHTTPS = frozenset({"cdn-loop", "max-forwards", "headrace-node"})
 """Fields that mean more than a stored answer can say."""
+_REPORTS = frozenset({"cmcd-request", "cmcd-object", "cmcd-status", "cmcd-session"})
 CONDITIONS = frozenset({"range", "if-range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since"})
 _SINGLE = CONDITIONS | {"host", "connection", "x-request-id"}
 _PERSISTENCE = {"keep-alive": False, "close": True}
@@ -38,6 +39,8 @@ class Block:
     close: bool
     conditions: Fields
     request_id: str | None
+    report: str
+    """What a player says of itself (`report`)."""
 
 
 Head = tuple[str, Block, int]
@@ -98,4 +101,10 @@ def parse(text: bytes) -> Block | None:
         close=any(_PERSISTENCE[each.lower()] for each in persistence),
         conditions=tuple(each for each, name in zip(fields, names, strict=True) if name in CONDITIONS),
         request_id=ids[0] if ids and valid_id(ids[0]) else None,
+        report=report(fields),
     )
+
+
+def report(fields: Fields) -> str:
+    """A player's report in the header fields of a request (CTA-5004), as one dictionary; "" without one."""
+    return ", ".join(value for name, value in fields if name.lower() in _REPORTS)

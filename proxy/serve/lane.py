@@ -20,7 +20,7 @@ from kit.errors import BadRequest
 from kit.memo import Memo
 from proxy.http import target as targets
 from proxy.http.fields import Fields
-from proxy.rules.key import cache_key
+from proxy.rules.key import cache_key, report
 from proxy.rules.meta import Meta
 from proxy.serve.account import Account, safe
 from proxy.serve.heads import Block, Heads
@@ -48,6 +48,8 @@ class Reply(NamedTuple):
     """The target as the log may have it, fit for a JSON string."""
     subject: str
     close: bool
+    report: str
+    """What the player says of itself."""
 
 
 @dataclass(slots=True, eq=False)
@@ -56,6 +58,7 @@ class Route:
 
     key: str
     logged: str
+    report: str
     whole: Ready | None
     conditioned: dict[Fields, Ready]
 
@@ -92,7 +95,11 @@ class Lane:
                 return None
         number = block.request_id or self._new_id()
         head = known.head(number, now, close=block.close)
-        return None if head is None else Reply(head, body, known, number, route.logged, passage[1], block.close)
+        return (
+            None
+            if head is None
+            else Reply(head, body, known, number, route.logged, passage[1], block.close, route.report or block.report)
+        )
 
     def disk_failed(self, reply: Reply, error: OSError) -> str:
         """The file of an answer under way cannot be read: it is looked for again. The reason for the log."""
@@ -117,8 +124,8 @@ class Lane:
             return None
         if len(target) > _LOGGED or ("?" in rest and not query):
             return None
-        route = Route(cache_key(self._authority, rest), safe(self._tier.logged(target)), None, {})
-        if "CMCD=" not in query:  # what players report is said once
+        route = Route(cache_key(self._authority, rest), safe(self._tier.logged(target)), report(query), None, {})
+        if not route.report:  # what players report is said once
             self._routes.put(rest, route)
         return route
 

@@ -7,11 +7,27 @@ from typing import Protocol
 class Watch(Protocol):
     """Called in the loop of a worker; must be quick, keep within bounds and never raise."""
 
+    listens: bool
+    """Whether players' reports are wanted: `told` and `events`."""
+
     def met(self, client: str, raw: socket.socket) -> None:
         """The open socket of a connection of `client`, once: when it ends, and under TLS, whose end leaves no socket to
         look at, after the handshake."""
         ...
 
+    def told(self, report: str, client: str, session: str) -> None:
+        """A player's report came with a request of `client` that was answered (rules.key.report). `session` is the
+        subject of its Passage."""
+        ...
+
+    def events(self, body: bytes, client: str, session: str) -> None:
+        """Reports that a player sent by themselves, as its tier let it: see Intake."""
+        ...
+
+    async def digest(self) -> None:
+        """Work through what was told, in portions that hold up nobody; called before every note."""
+        ...
+
     def note(self) -> bytes | None:
-        """What was seen since the last note, for the supervisor; None when that is nothing."""
+        """What was seen since the last note, for the supervisor; None when that is nothing (more)."""
         ...

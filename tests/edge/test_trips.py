@@ -74,7 +74,7 @@ def test_from_connections_to_observations() -> None:
             note = watch.note()
             assert note is not None and watch.note() is None
             gathered.take(note)
-            assert gathered.health() == {"networks": 70, "dropped": 0}, worker
+            assert gathered.health() == {"networks": 70, "sessions": 0, "dropped": 0}, worker
     first = gathered.observations()
     assert first is not None and len(first.round_trips) == 64
     assert first.round_trips[0].network == "10.0.69.0/24"
@@ -87,7 +87,7 @@ def test_from_connections_to_observations() -> None:
 
 def test_what_a_worker_dropped_is_known() -> None:
     gathered = Gathered()
-    gathered.take(orjson.dumps({"trips": [["10.0.0.0/24", 1e9, 2]], "dropped": 5}))
-    assert gathered.health() == {"networks": 1, "dropped": 5}
+    gathered.take(orjson.dumps({"trips": [["10.0.0.0/24", 1e9, 2]], "votes": [], "dropped": [5, 2]}))
+    assert gathered.health() == {"networks": 1, "sessions": 0, "dropped": 7}
     seen = gathered.observations()
     assert seen is not None and seen.round_trips[0].ms == 60_000
