@@ -19,6 +19,7 @@ from control.contract.credential import issue
 from control.enrol import fleet_key
 from control.observed.memory import MemoryHistory
 from control.observed.model import History
+from control.observed.quality import Votes
 from control.observed.redis_form import RedisHistory
 from control.registry.memory import MemoryRegistry
 from control.registry.model import Registry
@@ -50,6 +51,7 @@ async def building(settings: ControlSettings, clock: Clock) -> AsyncIterator[Ser
             places=table,
             geo=geo,
             history=history,
+            votes=Votes(clock, half_life_s=settings.votes_half_life_s),
             ranks=Ranks(),
             clock=clock,
             metrics=Metrics(),

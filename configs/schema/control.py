@@ -63,6 +63,8 @@ class ControlSettings(Settings):
     """Client networks (/24, /48) whose round trips to edges are remembered; the longest silent go first (CTL-03)."""
     latency_half_life_s: Seconds = 3600.0
     """After this long without news, what is known of a round trip counts for half as many samples."""
+    votes_half_life_s: Seconds = 300.0
+    """After this long what players said of an edge counts half."""
     expiry_s: Seconds = 2.5
     """A node that was silent this long is dead (contracts.md)."""
     interval_s: Seconds = 1.0

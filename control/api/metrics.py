@@ -13,6 +13,8 @@ class Metrics:
         self._all = CollectorRegistry()
         self.heartbeats = self._counter("heartbeats", "Heartbeats taken", "role")
         self.refused = self._counter("refused", "Requests refused, by reason", "reason")
+        self.votes = self._counter("votes", "Votes of sessions taken from edges, by class of stream", "stream")
+        self.stalled = self._counter("stalled_votes", "Those of sessions whose buffer ran empty", "stream")
         self.trips = self._counter("round_trips", "Round trips of client networks taken from edges")
         self.errors = self._counter("errors", "Requests answered with an error, by its kind", "kind")
         self.choices = self._counter("choices", "Sessions steered, by the step that found the first candidate", "why")

@@ -1,4 +1,4 @@
-"""What edges tell of their viewers: round trips by client network."""
+"""What edges tell of their viewers: round trips and votes, by client network."""
 
 from aiohttp import web
 
@@ -17,8 +17,12 @@ def routes(service: Service) -> list[web.RouteDef]:
             raise RoleRefused(f"{sender.node_id!r} is {sender.role}; only edges have viewers")
         seen = parsed(Observations, sender.body)
         await service.history.note(sender.node_id, seen.round_trips)
+        service.votes.note(sender.node_id, seen.quality)
         service.metrics.trips.inc(len(seen.round_trips))
-        answer = ObservationsAnswer(taken=len(seen.round_trips))
+        for each in seen.quality:
+            service.metrics.votes.labels(each.stream).inc(each.votes)
+            service.metrics.stalled.labels(each.stream).inc(each.stalled)
+        answer = ObservationsAnswer(taken=len(seen.round_trips) + len(seen.quality))
         return web.Response(body=answer.encode(), content_type="application/json")
 
     return [web.post(OBSERVATIONS_PATH, take)]

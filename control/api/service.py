@@ -7,6 +7,7 @@ from configs.schema.control import ControlSettings
 from control.api.metrics import Metrics
 from control.contract.credential import Credential
 from control.observed.model import History
+from control.observed.quality import Votes
 from control.registry.model import Registry
 from control.steering.choose import Policy
 from control.steering.place import Geography, Places, nearest_first
@@ -28,6 +29,7 @@ class Service:
     places: Places
     geo: Live
     history: History
+    votes: Votes
     ranks: Ranks
     clock: Clock
     metrics: Metrics

@@ -15,7 +15,7 @@ from control.api.service import Service
 from control.contract.credential import Credential
 from control.contract.errors import NoEdgeLeft
 from control.contract.messages import ChooseRequest, LoadParts, Report
-from control.contract.observations import Observations, RoundTrip
+from control.contract.observations import Observations, Quality, RoundTrip
 from control.enrol import fleet_key, write_credential
 from control.main import building
 from control.node import ControlLink, Reporter
@@ -315,6 +315,19 @@ async def test_observations_are_checked_strictly(control: Installation, trips: l
     status, answer = await control.post("edge-1", "edge", SEEN.format("edge-1"), body)
     assert status == 400
     assert says in json.loads(answer)["message"]
+
+
+async def test_players_votes_become_a_score(control: Installation) -> None:
+    """Issue 5, part 6: what players see, by edge."""
+    rows = tuple(Quality(network=f"10.0.{n}.0/24", stream="vod", votes=9, stalled=9, stalls=9) for n in range(25))
+    status, answer = await control.post("edge-1", "edge", SEEN.format("edge-1"), Observations(quality=rows).encode())
+    assert (status, json.loads(answer)) == (200, {"taken": 25})
+    found = control.service.votes.qoe("edge-1")
+    assert found is not None and found.score == pytest.approx(0.4)
+    async with control.session.get(control.url + "/metrics") as response:
+        text = await response.text()
+    assert 'headrace_control_votes_total{stream="vod"} 225.0' in text
+    assert 'headrace_control_stalled_votes_total{stream="vod"} 225.0' in text
 
 
 async def test_only_an_edge_tells_of_viewers_and_only_of_its_own(control: Installation) -> None:
