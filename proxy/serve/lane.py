@@ -20,7 +20,7 @@ from kit.errors import BadRequest
 from kit.memo import Memo
 from proxy.http import target as targets
 from proxy.http.fields import Fields
-from proxy.rules.key import cache_key, report
+from proxy.rules.key import cache_key, report, strip_cmcd
 from proxy.rules.meta import Meta
 from proxy.serve.account import Account, safe
 from proxy.serve.heads import Block, Heads
@@ -61,6 +61,8 @@ class Route:
     report: str
     whole: Ready | None
     conditioned: dict[Fields, Ready]
+    base: "Route | None" = None
+    """Of a target with a report: that of the same target without it, which is kept."""
 
 
 class Lane:
@@ -95,11 +97,10 @@ class Lane:
                 return None
         number = block.request_id or self._new_id()
         head = known.head(number, now, close=block.close)
-        return (
-            None
-            if head is None
-            else Reply(head, body, known, number, route.logged, passage[1], block.close, route.report or block.report)
-        )
+        if head is None:
+            return None
+        said = route.report or block.report
+        return Reply(head, body, known, number, route.logged, passage[1], block.close, said)
 
     def disk_failed(self, reply: Reply, error: OSError) -> str:
         """The file of an answer under way cannot be read: it is looked for again. The reason for the log."""
@@ -124,13 +125,18 @@ class Lane:
             return None
         if len(target) > _LOGGED or ("?" in rest and not query):
             return None
-        route = Route(cache_key(self._authority, rest), safe(self._tier.logged(target)), report(query), None, {})
-        if not route.report:  # what players report is said once
-            self._routes.put(rest, route)
+        logged = safe(self._tier.logged(target))
+        if said := report(query):  # what players report is said once; the target without it is everybody's
+            plain = strip_cmcd(rest)
+            base = self._routes.get(plain) or self._route(strip_cmcd(target), plain)
+            return Route(base.key, logged, said, base.whole, base.conditioned, base) if base else None
+        route = Route(cache_key(self._authority, rest), logged, "", None, {})
+        self._routes.put(rest, route)
         return route
 
     def _prepare(self, route: Route, meta: Meta, body: MemoryBody | FileBody, conditions: Fields) -> Ready | None:
         """The answer made now, to be found ready the next time."""
+        route = route.base or route
         if route.key == meta.key:
             route.key = meta.key  # the store's own text: equal by identity, which is seen without reading it
         if not meta.status or meta.vary:  # a list of variants, or one of them

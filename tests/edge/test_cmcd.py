@@ -14,7 +14,7 @@ from edge.beacon.sample import Sample
 from edge.beacon.votes import Votes, notes_of, vote_of
 from edge.beacon.watch import POSTS_A_SECOND, READ_A_SECOND, EdgeWatch
 from kit.post import MOST_BYTES
-from proxy.rules.key import cache_key, report
+from proxy.rules.key import cache_key, report, strip_cmcd
 from proxy.serve import heads
 
 V1 = 'bl=21300,br=3200,bs,cid="f,1=2",d=4004,mtp=25400,ot=v,pr=1.08,rtp=12000,sf=d,sid="6e2f",st=v,su,tb=6000'
@@ -75,6 +75,15 @@ def test_events_are_a_report_a_line_and_few() -> None:
 def test_the_parameter_of_the_query_and_never_in_the_key(query: str, found: str) -> None:
     assert report(query) == found
     assert "br" not in cache_key("origin", f"/a?{query}") or not found
+
+
+@given(st.lists(st.sampled_from(["CMCD=a", "CMCD=", "x=1", "XCMCD=2", "", "CMCD", "a=CMCD=1"]), max_size=6))
+def test_a_target_without_its_report_has_the_same_key(parts: list[str]) -> None:
+    """The lane keeps what it knows under the target without the report."""
+    target = "/a?" + "&".join(parts)
+    plain = strip_cmcd(target)
+    assert cache_key("origin", plain) == cache_key("origin", target)
+    assert report(plain.partition("?")[2]) == ""
 
 
 def test_the_four_fields_are_one_dictionary() -> None:
