@@ -180,6 +180,9 @@ class EdgeSettings(NodeSettings):
     cmcd: bool = True
     """Take what players say of themselves (CMCD, CTA-5004), of requests and as events, as their sessions' votes on this
     edge. Of requests at most 1000 a second and worker are read, drawn by lot."""
+    cmsd: bool = False
+    """Say with every answer how its connection is (CMSD-Dynamic, CTA-5006): round trip, throughput, duress. Costs a
+    system call an answer."""
 
 
 class ShieldSettings(NodeSettings):

@@ -6,12 +6,13 @@ import socket
 
 import orjson
 
-from edge.beacon import cmcd
+from edge.beacon import cmcd, cmsd
 from edge.beacon.sample import Sample
 from edge.beacon.trips import RoundTrips
 from edge.beacon.votes import Votes, notes_of
 from geo.network import client_network
 from kit.tcpinfo import tcp_info
+from proxy.serve.watch import Busy
 
 TRIPS_A_NOTE = 200
 VOTES_A_NOTE = 300
@@ -29,9 +30,10 @@ _Post = tuple[bytes, str, str]
 class EdgeWatch:
     """See proxy.serve.watch.Watch. A report is only kept when it comes: it is read later, in small portions."""
 
-    def __init__(self, *, listens: bool = True) -> None:
-        """See Watch.listens."""
-        self.listens = listens
+    def __init__(self, busy: Busy, *, name: str = "edge", mbps: int = 1000, listens: bool, speaks: bool) -> None:
+        """`name` and `mbps` (egress that this worker may have) are for CMSD; `listens`, `speaks`: see Watch."""
+        self.listens, self.speaks = listens, speaks
+        self._busy, self._name, self._kbps = busy, name, mbps * 1000
         self._trips, self._votes = RoundTrips(), Votes()
         self._reports: Sample[_Report] = Sample(READ_A_SECOND)
         self._posts: Sample[_Post] = Sample(POSTS_A_SECOND)
@@ -49,6 +51,11 @@ class EdgeWatch:
     def events(self, body: bytes, client: str, session: str) -> None:
         """See Watch."""
         self._posts.add((body, client, session))
+
+    def dynamic(self, raw: socket.socket) -> str:
+        """See Watch."""
+        open_now, most = self._busy()
+        return cmsd.member(self._name, tcp_info(raw), open_now / most, self._kbps // max(1, open_now))
 
     async def digest(self) -> None:
         """See Watch."""

@@ -1,6 +1,6 @@
 """One worker of an edge, as the nursery starts it (main), and what makes a node an edge (role)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from configs.schema.node import EdgeSettings
@@ -11,14 +11,14 @@ from kit.clock import SystemClock
 from kit.workers import begin
 from origin.contract.headers import NODE
 from proxy.host.worker import Role, run
+from proxy.serve.watch import Busy, Watch
 from proxy.upstream.client import Sign
 
 
 def role(settings: EdgeSettings) -> Role:
     """What makes this node an edge. ValueError or OSError when keys or credential cannot be read."""
     bases = settings.shields or ((settings.origin,) if settings.origin else ())
-    told = settings.identity is not None and settings.identity.control is not None
-    watch = partial(EdgeWatch, listens=settings.cmcd) if told else None
+    watch = _watch(settings)
     if settings.access == "open":
         return Role(OpenTier(), bases, settings.authority, watch=watch)
     if settings.keys_dir is None:
@@ -29,6 +29,16 @@ def role(settings: EdgeSettings) -> Role:
 
     tier = TokenTier(Verifier(Keys.load(settings.keys_dir)), events=settings.cmcd)
     return Role(tier, bases, settings.authority, _signer(settings) if settings.shields else None, watch)
+
+
+def _watch(settings: EdgeSettings) -> Callable[[Busy], Watch] | None:
+    """Whom nobody asks, and who says nothing, does not look."""
+    told = settings.identity is not None and settings.identity.control is not None
+    if not told and not settings.cmsd:
+        return None
+    name = settings.identity.id if settings.identity else settings.name
+    mbps = max(1, settings.capacity_mbps // settings.workers)
+    return partial(EdgeWatch, name=name, mbps=mbps, listens=told and settings.cmcd, speaks=settings.cmsd)
 
 
 def _signer(settings: EdgeSettings) -> Sign | None:

@@ -33,7 +33,7 @@ from proxy.serve.lane import Lane
 from proxy.serve.passing import Passer
 from proxy.serve.pipeline import Pipeline
 from proxy.serve.tier import Tier
-from proxy.serve.watch import Watch
+from proxy.serve.watch import Busy, Watch
 from proxy.store import accounts, store
 from proxy.store.admission import Admission
 from proxy.store.admit import SecondHit, size_for
@@ -70,7 +70,7 @@ class Role:
     bases: tuple[str, ...]
     authority: str | None = None
     sign: Sign | None = None
-    watch: Callable[[], Watch] | None = None
+    watch: Callable[[Busy], Watch] | None = None
     """Makes what a worker looks at its viewers with."""
 
     @property
@@ -164,7 +164,7 @@ async def engine(
         neighbours = _neighbours(settings, board, row, leases) if leases else None
         filling = _filler(settings, client, kept, clock, row, neighbours)
         await filling.start()
-        watch = role.watch() if role.watch else None
+        watch = role.watch(_busy(settings, row)) if role.watch else None
         listening = watch if watch is not None and watch.listens else None
         accounts = Account(row, access_log, role.tier.reasons, listening)
         pipeline = Pipeline(
@@ -177,7 +177,7 @@ async def engine(
             clock=clock,
             authority=client.authority,
             send_timeout_s=settings.limits.send_timeout_s,
-            watch=listening,
+            watch=watch,
         )
         lane = Lane(
             name=settings.name,
@@ -237,6 +237,11 @@ def _filler(
         follow_timeout_s=settings.upstream.follow_timeout_s,
         slice_size=settings.store.slice,
     )
+
+
+def _busy(settings: NodeSettings, row: Row) -> Busy:
+    open_now, most = row.column("headrace_connections"), settings.limits.connections
+    return lambda: (row.cells[open_now], most)
 
 
 def _server(settings: NodeSettings, lane: Lane, pipeline: Pipeline, row: Row, clock: Clock) -> Server:

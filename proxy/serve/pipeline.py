@@ -82,7 +82,8 @@ class Pipeline:
         """Answer one request; every way out is accounted for."""
         exchange = recognise(request)
         exchange.logged_target = self._tier.logged(exchange.target[:1024])
-        answer = Answer(exchange, now=self._clock.wall(), send_timeout_s=self._send_timeout_s)
+        says = self._watch if self._watch is not None and self._watch.speaks else None
+        answer = Answer(exchange, now=self._clock.wall(), send_timeout_s=self._send_timeout_s, says=says)
         try:
             return await self._answer(exchange, answer)
         except HeadraceError as error:
@@ -268,7 +269,7 @@ class Pipeline:
     async def _take_in(self, exchange: Exchange, answer: Answer, intake: Intake) -> Sent:
         """Events of a player: taken, and no more said of them."""
         body = await taken_in(exchange.request, intake.limit, self._send_timeout_s)
-        if self._watch is not None:
+        if self._watch is not None and self._watch.listens:
             self._watch.events(body, exchange.remote, intake.subject)
         exchange.handling = Handling.DIRECT
         return await self._direct(exchange, answer, Direct(204, ()))

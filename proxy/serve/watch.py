@@ -1,7 +1,12 @@
 """What a tier may look at while its viewers are served: told of things, it changes nothing."""
 
 import socket
+from collections.abc import Callable
 from typing import Protocol
+
+DYNAMIC = "CMSD-Dynamic"
+Busy = Callable[[], tuple[int, int]]
+"""(connections that a worker has open, how many it may have)."""
 
 
 class Watch(Protocol):
@@ -9,6 +14,9 @@ class Watch(Protocol):
 
     listens: bool
     """Whether players' reports are wanted: `told` and `events`."""
+
+    speaks: bool
+    """Whether every answer says how its connection is: `dynamic`."""
 
     def met(self, client: str, raw: socket.socket) -> None:
         """The open socket of a connection of `client`, once: when it ends, and under TLS, whose end leaves no socket to
@@ -22,6 +30,10 @@ class Watch(Protocol):
 
     def events(self, body: bytes, client: str, session: str) -> None:
         """Reports that a player sent by themselves, as its tier let it: see Intake."""
+        ...
+
+    def dynamic(self, raw: socket.socket) -> str:
+        """What an answer on this open socket says of it: the value of CMSD-Dynamic (CTA-5006)."""
         ...
 
     async def digest(self) -> None:

@@ -12,10 +12,11 @@ from edge.beacon.cmcd import Said
 from edge.beacon.gathered import Gathered
 from edge.beacon.sample import Sample
 from edge.beacon.votes import Votes, notes_of, vote_of
-from edge.beacon.watch import POSTS_A_SECOND, READ_A_SECOND, EdgeWatch
+from edge.beacon.watch import POSTS_A_SECOND, READ_A_SECOND
 from kit.post import MOST_BYTES
 from proxy.rules.key import cache_key, report, strip_cmcd
 from proxy.serve import heads
+from tests.support.watch import edge_watch
 
 V1 = 'bl=21300,br=3200,bs,cid="f,1=2",d=4004,mtp=25400,ot=v,pr=1.08,rtp=12000,sf=d,sid="6e2f",st=v,su,tb=6000'
 V2 = 'br=(64;a 3000;v),bl=(21300;v),sta=r,sid="abc",st=ll,v=2,msd=1200,mtp=(25400;v),tb=(6000;v),bsd=(700;v)'
@@ -135,7 +136,7 @@ def test_a_sample_keeps_each_with_the_same_chance() -> None:
 
 
 async def test_the_watch_reads_within_its_bounds() -> None:
-    watch = EdgeWatch()
+    watch = edge_watch()
     for number in range(READ_A_SECOND + 500):
         watch.told("bs", "192.0.2.1", f"session-{number}")
     for number in range(POSTS_A_SECOND + 5):
@@ -154,7 +155,7 @@ async def test_the_watch_reads_within_its_bounds() -> None:
 
 
 async def test_without_a_token_the_players_own_word_names_the_session() -> None:
-    watch = EdgeWatch()
+    watch = edge_watch()
     for name in ("a", "b", "a", ""):
         watch.told(f'bs,sid="{name}"' if name else "bs", "192.0.2.1", "")
     await watch.digest()
@@ -165,7 +166,7 @@ async def test_without_a_token_the_players_own_word_names_the_session() -> None:
 
 def test_the_largest_messages_fit() -> None:
     """A note in its datagram, an observation in control's bound."""
-    watch, gathered = EdgeWatch(), Gathered()
+    watch, gathered = edge_watch(), Gathered()
     said = Said("s" * 64, "unknown", 1, 3_600_000, 3_600_000, 1_000_000, 1_000_000, 1_000_000, True)
     for number in range(5000):
         network = f"2001:db8:{number + 0x1000:x}::/48"

@@ -7,8 +7,8 @@ import pytest
 
 from edge.beacon.gathered import Gathered
 from edge.beacon.trips import RoundTrips
-from edge.beacon.watch import EdgeWatch
 from kit.tcpinfo import tcp_info
+from tests.support.watch import edge_watch
 
 
 def test_an_average_that_forgets_and_a_count() -> None:
@@ -66,7 +66,7 @@ def test_from_connections_to_observations() -> None:
     viewer, ours = _pair()
     with viewer, ours:
         for worker in range(2):
-            watch = EdgeWatch()
+            watch = edge_watch()
             for number in range(70):
                 watch.met(f"10.0.{number}.1", ours)
                 watch.met(f"::ffff:10.0.{number}.2", ours) if number == 69 else None

@@ -15,6 +15,7 @@ from tests.support.certificates import Authority, Files
 from tests.support.nodes import Node, node
 from tests.support.secure import speaks
 from tests.support.upstream import Call, upstream
+from tests.support.watch import edge_watch
 from tests.support.wire import until, viewer
 
 
@@ -25,11 +26,11 @@ async def _script(call: Call) -> None:
 @contextlib.asynccontextmanager
 async def watched(tmp_path: Path, **changes: object) -> AsyncIterator[tuple[Node, EdgeWatch, list[bytes]]]:
     """An edge, its watch, and what a supervisor was told when it ended."""
-    watch, told = EdgeWatch(), list[bytes]()
+    watch, told = edge_watch(), list[bytes]()
     async with upstream(_script) as origin:
         with contextlib.closing(Post()) as post, contextlib.closing(Sender(post.fd)) as sender:
             post.listen(told.append)
-            role = Role(OpenTier(), (origin.url,), watch=lambda: watch)
+            role = Role(OpenTier(), (origin.url,), watch=lambda _: watch)
             async with node(tmp_path / "cache", origin.url, role=role, post=sender, **changes) as edge:  # type: ignore[arg-type]
                 yield edge, watch, told
             await until(lambda: told, "a last note")

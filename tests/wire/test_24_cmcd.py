@@ -18,6 +18,7 @@ from origin.contract.token import LICENCE, Keys, Verifier, mint
 from proxy.host.worker import Role
 from tests.support.nodes import Node, node
 from tests.support.upstream import Call, upstream
+from tests.support.watch import edge_watch
 from tests.support.wire import viewer
 
 OBJECT = "/content/bbb/v1/seg-1.m4s"
@@ -49,14 +50,14 @@ class Installation:
 @pytest.fixture(params=[True, False], ids=["lane", "aiohttp"])
 async def made(request: pytest.FixtureRequest, tmp_path: Path, clock) -> AsyncIterator[Installation]:
     token.new_key(tmp_path / "keys", "ES256")
-    keys, watch, asked = Keys.load(tmp_path / "keys"), EdgeWatch(), list[str]()
+    keys, watch, asked = Keys.load(tmp_path / "keys"), edge_watch(), list[str]()
 
     async def script(call: Call) -> None:
         asked.append(call.target)
         await call.answer(b"segment", Cache_Control="public, max-age=600", Content_Type="video/mp4")
 
     async with upstream(script) as origin:
-        role = Role(TokenTier(Verifier(keys), events=True), (origin.url,), watch=lambda: watch)
+        role = Role(TokenTier(Verifier(keys), events=True), (origin.url,), watch=lambda _: watch)
         async with node(tmp_path / "cache", origin.url, role=role, clock=clock, fast_lane=request.param) as edge:
             yield Installation(edge, watch, keys, asked, request.param)
 
@@ -149,13 +150,13 @@ async def test_browsers_may_post_events_from_anywhere(made: Installation) -> Non
 
 async def test_an_edge_that_does_not_listen_hears_nothing(tmp_path: Path, clock) -> None:
     token.new_key(tmp_path / "keys", "ES256")
-    keys, watch = Keys.load(tmp_path / "keys"), EdgeWatch(listens=False)
+    keys, watch = Keys.load(tmp_path / "keys"), edge_watch(listens=False)
 
     async def script(call: Call) -> None:
         await call.answer(b"segment", Cache_Control="public, max-age=600")
 
     async with upstream(script) as origin:
-        role = Role(TokenTier(Verifier(keys)), (origin.url,), watch=lambda: watch)
+        role = Role(TokenTier(Verifier(keys)), (origin.url,), watch=lambda _: watch)
         async with node(tmp_path / "cache", origin.url, role=role, clock=clock) as edge:
             text = mint(keys, path="/content/bbb/", now=NOW, ttl_s=3600)
             assert (await edge.get(f"/~{text}{OBJECT}", CMCD_Status="bs")).status == 200
