@@ -1,5 +1,6 @@
-"""Control's public listener: heartbeats of nodes, steering for origin, health and metrics.
+"""Control's public listener: heartbeats of nodes, what their viewers saw, steering for origin, health and
+metrics.
 
 Words: signer (the node whose credential signed a request), refusal (the constant 403). Imports registry, steering,
-contract, configs and kit. Start at app.
+observed, contract, configs, geo and kit. Start at app.
 """

@@ -1,7 +1,8 @@
 """What every other process embeds to speak with control.
 
 Words: link (signed requests to control), reporter (the heartbeat task), report (one heartbeat's content), leave (said
-on drain). Imports control.contract, configs and kit; never the rest of control, never Redis. Start at reporter.
+on drain), teller (what viewers saw, every few seconds). Imports control.contract, configs and kit; never the rest of
+control, never Redis. Start at reporter.
 """
 
 from control.node.link import ControlLink
