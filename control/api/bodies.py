@@ -57,6 +57,14 @@ async def signed(request: web.Request, service: Service) -> Signed:
     return Signed(node_id, (value or "").partition(" ")[0], body)
 
 
+async def sender(request: web.Request, service: Service) -> Signed:
+    """`signed`, where the path names a node: a node speaks for itself only."""
+    node = await signed(request, service)
+    if node.node_id != request.match_info["id"]:
+        raise RoleRefused(f"{node.node_id!r} speaks for {request.match_info['id'][:64]!r}")
+    return node
+
+
 def parsed(model: type[M], body: bytes) -> M:
     """The message in `body`. BadRequest names the first field that is wrong."""
     try:

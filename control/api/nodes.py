@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from control.api.bodies import RoleRefused, Signed, parsed, signed
+from control.api.bodies import RoleRefused, parsed, sender
 from control.api.service import Service
 from control.contract.messages import HEARTBEAT_PATH, LEAVE_PATH, HeartbeatAnswer, Report
 from kit.errors import Unprocessable
@@ -12,30 +12,22 @@ def routes(service: Service) -> list[web.RouteDef]:
     """The node API."""
 
     async def heartbeat(request: web.Request) -> web.Response:
-        sender = await sender_of(request, service)
-        report = parsed(Report, sender.body)
-        if report.role != sender.role:
-            raise RoleRefused(f"{sender.node_id!r} is {sender.role}, not {report.role}")
+        node = await sender(request, service)
+        report = parsed(Report, node.body)
+        if report.role != node.role:
+            raise RoleRefused(f"{node.node_id!r} is {node.role}, not {report.role}")
         if report.region not in service.settings.regions:
             known = ", ".join(service.settings.regions)
             raise Unprocessable(f"region: control knows no {report.region!r}; known: {known}")
-        version = await service.registry.beat(sender.node_id, report)
+        version = await service.registry.beat(node.node_id, report)
         service.metrics.heartbeats.labels(report.role).inc()
         return _answer(service, version)
 
     async def leave(request: web.Request) -> web.Response:
-        sender = await sender_of(request, service)
-        return _answer(service, await service.registry.leave(sender.node_id))
+        node = await sender(request, service)
+        return _answer(service, await service.registry.leave(node.node_id))
 
     return [web.post(HEARTBEAT_PATH, heartbeat), web.post(LEAVE_PATH, leave)]
-
-
-async def sender_of(request: web.Request, service: Service) -> Signed:
-    """A node speaks for itself only."""
-    sender = await signed(request, service)
-    if sender.node_id != request.match_info["id"]:
-        raise RoleRefused(f"{sender.node_id!r} speaks for {request.match_info['id'][:64]!r}")
-    return sender
 
 
 def _answer(service: Service, version: int) -> web.Response:

@@ -2,8 +2,7 @@
 
 from aiohttp import web
 
-from control.api.bodies import RoleRefused, parsed
-from control.api.nodes import sender_of
+from control.api.bodies import RoleRefused, parsed, sender
 from control.api.service import Service
 from control.contract.observations import OBSERVATIONS_PATH, Observations, ObservationsAnswer
 
@@ -12,12 +11,12 @@ def routes(service: Service) -> list[web.RouteDef]:
     """The route of observations."""
 
     async def take(request: web.Request) -> web.Response:
-        sender = await sender_of(request, service)
-        if sender.role != "edge":
-            raise RoleRefused(f"{sender.node_id!r} is {sender.role}; only edges have viewers")
-        seen = parsed(Observations, sender.body)
-        await service.history.note(sender.node_id, seen.round_trips)
-        service.votes.note(sender.node_id, seen.quality)
+        node = await sender(request, service)
+        if node.role != "edge":
+            raise RoleRefused(f"{node.node_id!r} is {node.role}; only edges have viewers")
+        seen = parsed(Observations, node.body)
+        await service.history.note(node.node_id, seen.round_trips)
+        service.votes.note(node.node_id, seen.quality)
         service.metrics.trips.inc(len(seen.round_trips))
         for each in seen.quality:
             service.metrics.votes.labels(each.stream).inc(each.votes)

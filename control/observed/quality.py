@@ -198,6 +198,11 @@ class Votes:
             self._known[edge] = known
         return known[0]
 
+    def score(self, edge: str) -> float | None:
+        """Of `qoe` the score alone."""
+        found = self.qoe(edge)
+        return found.score if found else None
+
     def rows(self, edge: str) -> list[Row]:
         """What is known of one edge, faded to now. What has faded away is dropped."""
         now = self._clock.monotonic()

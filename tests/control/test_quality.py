@@ -76,7 +76,8 @@ def test_an_edge_of_many_networks_that_stall_is_told_from_one_that_plays() -> No
         votes.note("bad", [told(network, **ALL_STALL)])
         votes.note("half", [told(network, **(ALL_STALL if network % 2 else GOOD))])
     scores = {edge: votes.qoe(edge) for edge in ("good", "bad", "half", "unknown")}
-    assert scores["unknown"] is None
+    assert scores["unknown"] is None is votes.score("unknown")
+    assert votes.score("bad") == pytest.approx(0.4)
     assert {edge: each and round(each.score, 3) for edge, each in scores.items()} == {
         "good": 1.0,
         "bad": 0.4,
