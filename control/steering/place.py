@@ -9,9 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from cachetools import LRUCache
+
 from geo.database import Place
 from geo.distance import Point, by_distance
 from geo.network import plain
+
+REMEMBERED = 10_000
+"""Points whose nearest region is remembered."""
 
 
 class How(StrEnum):
@@ -48,6 +53,7 @@ class Places:
     def __init__(self, networks: Mapping[str, Sequence[str]], default: str, geography: Geography = Geography()) -> None:
         """`networks`: region -> CIDRs. ValueError when two regions claim the same network."""
         self._default, self._geography = default, geography
+        self._near: LRUCache[Point, str] = LRUCache(REMEMBERED)
         self._table: dict[tuple[int, int, int], str] = {}
         for region, cidrs in networks.items():
             for cidr in cidrs:
@@ -59,20 +65,27 @@ class Places:
 
     def region(self, client: str) -> str:
         """The region of an address. ValueError when it is none."""
-        return self.standing(client).region
+        return self._named(client) or self._placed(self._geography.place(client)).region
 
     def standing(self, client: str) -> Standing:
         """The region of an address, and why it is that one. ValueError when it is none."""
-        named = self._named(client)
-        place = self._geography.place(client)
-        if named is not None:
-            return Standing(named, How.NETWORK, place)
+        named, place = self._named(client), self._geography.place(client)
+        return self._placed(place) if named is None else Standing(named, How.NETWORK, place)
+
+    def _placed(self, place: Place | None) -> Standing:
         if place is not None:
             if region := self._geography.countries.get(place.country or ""):
                 return Standing(region, How.COUNTRY, place)
             if place.point is not None and self._geography.points:
-                return Standing(by_distance(place.point, self._geography.points)[0], How.DISTANCE, place)
+                return Standing(self._nearest(place.point), How.DISTANCE, place)
         return Standing(self._default, How.DEFAULT, place)
+
+    def _nearest(self, point: Point) -> str:
+        """Remembered: half a microsecond a region, and most clients come from few points."""
+        found = self._near.get(point)
+        if found is None:
+            found = self._near[point] = by_distance(point, self._geography.points)[0]
+        return found
 
     def _named(self, client: str) -> str | None:
         """Longest prefix wins."""
