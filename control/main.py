@@ -21,6 +21,7 @@ from control.observed.memory import MemoryHistory
 from control.observed.model import History
 from control.observed.quality import Votes
 from control.observed.redis_form import RedisHistory
+from control.observed.redis_votes import SharedVotes
 from control.registry.memory import MemoryRegistry
 from control.registry.model import Registry
 from control.registry.redis_form import RedisRegistry
@@ -39,9 +40,13 @@ async def building(settings: ControlSettings, clock: Clock) -> AsyncIterator[Ser
     """All parts of one control process; on leaving, its tasks and connections are gone. SettingsError."""
     key = fleet_key(settings.fleet_key_file)
     geo = await asyncio.to_thread(Live, settings.geo_database, clock)
+    if not settings.geo_database:
+        log.get("geo").warning("no geo database: clients are placed by configured networks alone")
     table = _places(settings, geo)
     registry = await _registry(settings, clock)
     history = await _history(settings, clock)
+    votes = Votes(clock, half_life_s=settings.votes_half_life_s)
+    shared = await _shared(settings, votes)
     try:
         yield Service(
             settings=settings,
@@ -51,12 +56,15 @@ async def building(settings: ControlSettings, clock: Clock) -> AsyncIterator[Ser
             places=table,
             geo=geo,
             history=history,
-            votes=Votes(clock, half_life_s=settings.votes_half_life_s),
+            votes=votes,
+            shared=shared,
             ranks=Ranks(),
             clock=clock,
             metrics=Metrics(),
         )
     finally:
+        if shared is not None:
+            await shared.close()
         await history.close()
         await registry.close()
 
@@ -98,6 +106,14 @@ async def _history(settings: ControlSettings, clock: Clock) -> History:
     history = RedisHistory.connect(settings.redis_url, clock, half_life_s=half_life_s, most=most)
     await history.start()
     return history
+
+
+async def _shared(settings: ControlSettings, votes: Votes) -> SharedVotes | None:
+    if settings.redis_url is None:
+        return None
+    shared = SharedVotes.connect(settings.redis_url, votes)
+    await shared.start()
+    return shared
 
 
 def _places(settings: ControlSettings, geo: Live) -> Places:

@@ -26,8 +26,6 @@ class Live:
         """Blocks while the databases are read. SettingsError when one of the files cannot be used."""
         self._clock = clock
         self._held = [_Held(file) for file in files]
-        if not files:
-            log.get("geo").warning("no geo database: clients are placed by configured networks alone")
 
     def place(self, client: str) -> Place | None:
         """Where `client` is, None when nobody knows. ValueError when it is no address."""

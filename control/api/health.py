@@ -38,6 +38,7 @@ def _health(service: Service) -> dict[str, object]:
         "mapVersion": nodes.version,
         "geo": service.geo.health() | {"defaultRegion": service.settings.default_region},
         "history": asdict(service.history.state()),
+        "votes": {"rows": len(service.votes), "error": service.shared.error if service.shared else None},
         "regions": regions,
         "heldNodes": sum(node.held for node in alive),
         "policy": {key: value for key, value in asdict(service.policy).items() if key != "next"},

@@ -17,6 +17,8 @@ def routes(service: Service) -> list[web.RouteDef]:
         seen = parsed(Observations, node.body)
         await service.history.note(node.node_id, seen.round_trips)
         service.votes.note(node.node_id, seen.quality)
+        if service.shared is not None:
+            await service.shared.share(node.node_id, seen.quality)
         service.metrics.trips.inc(len(seen.round_trips))
         for each in seen.quality:
             service.metrics.votes.labels(each.stream).inc(each.votes)

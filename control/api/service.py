@@ -8,6 +8,7 @@ from control.api.metrics import Metrics
 from control.contract.credential import Credential
 from control.observed.model import History
 from control.observed.quality import Votes
+from control.observed.redis_votes import SharedVotes
 from control.registry.model import Registry
 from control.steering.choose import Policy
 from control.steering.place import Geography, Places, nearest_first
@@ -30,6 +31,7 @@ class Service:
     geo: Live
     history: History
     votes: Votes
+    shared: SharedVotes | None
     ranks: Ranks
     clock: Clock
     metrics: Metrics

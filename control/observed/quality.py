@@ -170,12 +170,13 @@ class Votes:
         self._of: dict[str, OrderedDict[_Key, None]] = {}
         self._known: dict[str, tuple[Qoe | None, float]] = {}
 
-    def note(self, edge: str, qualities: Sequence[Quality]) -> None:
-        """Take what an edge told."""
+    def note(self, edge: str, qualities: Sequence[Quality], *, age_s: float = 0.0) -> None:
+        """Take what an edge told `age_s` seconds ago."""
+        share = 0.5 ** (age_s / self._half_life_s)
         now = self._clock.monotonic()
         for each in qualities:
             key = (edge, each.network, each.stream)
-            old, fresh = self._rows.get(key), figures_of(each)
+            old, fresh = self._rows.get(key), figures_of(each).times(share)
             figures = self._faded(old, now).plus(fresh) if old else fresh
             self._rows[key] = Row(edge, each.network, each.stream, figures, now)
             self._rows.move_to_end(key)
