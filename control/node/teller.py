@@ -70,12 +70,9 @@ class Teller:
 
 @contextlib.asynccontextmanager
 async def telling(
-    identity: NodeIdentity | None, observations: Describe, every_s: float, clock: Clock
+    identity: NodeIdentity, observations: Describe, every_s: float, clock: Clock
 ) -> AsyncIterator[Callable[[], dict[str, Any]]]:
-    """Messages to control while inside, if this edge has one; yields what /health says of it."""
-    if identity is None or identity.control is None:
-        yield dict
-        return
+    """Messages to control while inside; yields what /health says of it. SettingsError as ControlLink."""
     async with aiohttp.ClientSession() as session:
         teller = Teller(ControlLink(identity, "edge", clock, session), observations, every_s)
         teller.start()

@@ -6,7 +6,6 @@ from functools import partial
 from configs.schema.node import EdgeSettings
 from control.contract.credential import Credential
 from edge.admit.open import OpenTier
-from edge.beacon.watch import EdgeWatch
 from kit.clock import SystemClock
 from kit.workers import begin
 from origin.contract.headers import NODE
@@ -36,6 +35,8 @@ def _watch(settings: EdgeSettings) -> Callable[[Busy], Watch] | None:
     told = settings.identity is not None and settings.identity.control is not None
     if not told and not settings.cmsd:
         return None
+    from edge.beacon.watch import EdgeWatch  # an edge without either starts without it
+
     name = settings.identity.id if settings.identity else settings.name
     mbps = max(1, settings.capacity_mbps // settings.workers)
     return partial(EdgeWatch, name=name, mbps=mbps, listens=told and settings.cmcd, speaks=settings.cmsd)
