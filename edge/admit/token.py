@@ -71,7 +71,7 @@ class TokenTier:
             return Direct(405, (("Allow", "OPTIONS, POST"),))
         return Intake(grant.token_id, _MOST_EVENTS)
 
-    def quick(self, target: str, now: float) -> tuple[str, str] | None:
+    def quick(self, target: str, fields: Fields, now: float) -> tuple[str, str] | None:
         """See Tier. The token was verified before; its times and its path are looked at each time."""
         slash = target.find("/", _MARK)
         if slash < 0 or not target.startswith(urls.TOKEN_MARK):

@@ -166,6 +166,7 @@ async def _admin(
                 "started": facts.started,
                 "settings": facts.reload.health(),
                 "listener": tls.describe(facts.reload.settings, facts.certificates),
+                "pacing": facts.reload.settings.pacing.rates,
                 "keeper": {"alive": facts.keeper.alive, "loaded": facts.keeper.loaded},
                 "store": {"keeps": bool(facts.volumes.well()), "volumes": _volumes(facts.volumes)},
                 **embedded(),

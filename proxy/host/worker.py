@@ -25,11 +25,12 @@ from proxy.fill.filler import Filler
 from proxy.fill.leases import Leases
 from proxy.fill.neighbours import Neighbours
 from proxy.host import listeners, tls
-from proxy.serve import account
+from proxy.serve import account, pacing
 from proxy.serve.account import AccessLog, Account
 from proxy.serve.connection import Patience, Server
 from proxy.serve.fast import FastServer
 from proxy.serve.lane import Lane
+from proxy.serve.pacing import Pacing
 from proxy.serve.passing import Passer
 from proxy.serve.pipeline import Pipeline
 from proxy.serve.tier import Tier
@@ -91,6 +92,7 @@ def families(reasons: tuple[str, ...], volumes: int = 1, tenants: tuple[str, ...
         *account.METRICS,
         account.refusals(reasons),
         NOTES,
+        *pacing.METRICS,
         *filler.METRICS,
         *runs.METRICS,
         *probes.METRICS,
@@ -253,13 +255,17 @@ def _server(settings: NodeSettings, lane: Lane, pipeline: Pipeline, row: Row, cl
         limits.connections,
         limits.connections_per_client,
     )
+    rates = settings.pacing.rates
+    paces = Pacing(rates, row) if rates else None
     if settings.fast_lane:
-        return FastServer(lane, pipeline, patience, row, clock)
-    return Server(pipeline, patience, row, clock)
+        return FastServer(lane, pipeline, patience, row, clock, paces)
+    return Server(pipeline, patience, row, clock, paces)
 
 
 async def drain(server: Server, seconds: float, just_come_s: float = 0.0) -> None:
-    """Idle connections close after `just_come_s`, busy ones after their answer, all of them after `seconds`."""
+    """Idle connections close after `just_come_s`, busy ones after their answer, all of them after `seconds`. From the
+    start, answers say so."""
+    server.drain()
     grace = min(just_come_s, seconds)
     await _empty(server, grace)
     server.pre_shutdown()

@@ -34,6 +34,7 @@ from proxy.rules.meta import Meta
 from proxy.rules.reuse import Fresh, Miss, Revalidate, StaleWhileRevalidate, decide
 from proxy.serve import deliver
 from proxy.serve.account import Account
+from proxy.serve.connection import Connection
 from proxy.serve.exchange import Exchange, Handling, check_target, recognise
 from proxy.serve.intake import taken_in
 from proxy.serve.onward import LoopDetected, NotCached, Onward
@@ -82,8 +83,10 @@ class Pipeline:
         """Answer one request; every way out is accounted for."""
         exchange = recognise(request)
         exchange.logged_target = self._tier.logged(exchange.target[:1024])
+        connection = request.protocol
+        assert isinstance(connection, Connection)
         says = self._watch if self._watch is not None and self._watch.speaks else None
-        answer = Answer(exchange, now=self._clock.wall(), send_timeout_s=self._send_timeout_s, says=says)
+        answer = Answer(exchange, connection, now=self._clock.wall(), send_timeout_s=self._send_timeout_s, says=says)
         try:
             return await self._answer(exchange, answer)
         except HeadraceError as error:

@@ -22,6 +22,7 @@ from proxy.rules.meta import Meta
 from proxy.rules.slicing import Grid
 from proxy.store import disk, journal
 from proxy.store import format as file_format
+from proxy.store.bodies import FileBody
 from proxy.store.descriptors import Lease
 from proxy.store.disk import Found, Published
 from proxy.store.format import Foreign, Layout
@@ -71,6 +72,15 @@ class SparseBody:
     def length(self) -> int:
         """Bytes in all."""
         return self.file.layout.body_length
+
+    def sound(self, start: int, end: int) -> FileBody | None:
+        """The body as that of a complete file, where this process has seen that every slice of the bytes `start` to
+        `end` is there and sound; only those may be read. A sound slice stays one."""
+        file = self.file
+        over = file.grid.over(start, end)
+        if start < end and 0 in file.trusted[over.start : over.stop]:
+            return None
+        return FileBody(file, file.layout.body_offset, file.layout.body_length)
 
 
 @dataclass(frozen=True, slots=True)

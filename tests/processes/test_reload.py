@@ -256,3 +256,19 @@ def test_new_workers_ask_the_origin_that_the_settings_now_name(node: Node) -> No
         assert node.reload()["error"] is None
         assert fetch(f"{node.url}/kept/2")[1]["x-origin"] == "second"
         assert fetch(f"{node.url}/kept/1")[1]["x-origin"] == "first"
+
+
+def test_a_pace_is_set_and_lifted_while_the_node_runs(node: Node) -> None:
+    """Issue 4, part 2: /health says which, a metric how often a connection got one."""
+    assert node.health()["pacing"] == {}
+    node.write(pacing='{other = "800Mbit/s"}')
+    assert node.reload()["error"] is None
+    assert node.health()["pacing"] == {"other": 800_000_000}
+    assert fetch(f"{node.url}/kept/1")[2] == _body("/kept/1")
+    assert node.metric("headrace_pace_changes_total") == 1
+    node.write(pacing='{other = "800MB"}')
+    assert "edge.toml:7: `pacing.other`: " in node.reload()["error"]
+    node.write()
+    assert node.reload()["error"] is None
+    assert fetch(f"{node.url}/kept/1")[2] == _body("/kept/1")
+    assert (node.health()["pacing"], node.metric("headrace_pace_changes_total")) == ({}, 1)
