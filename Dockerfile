@@ -18,6 +18,7 @@ COPY shield shield
 COPY proxy proxy
 COPY origin origin
 COPY control control
+COPY geo geo
 COPY kit kit
 COPY bench bench
 COPY configs configs

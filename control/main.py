@@ -1,6 +1,7 @@
 """The control process: the one place where its parts meet. `python -m control.main --config FILE`."""
 
 import argparse
+import asyncio
 import contextlib
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -27,6 +28,11 @@ from control.health.probes import Prober
 from control.health.sight import SightLimits
 from control.health.verdicts import MemoryVerdicts, RedisVerdicts
 from control.health.watched import WatchedRegistry
+from control.observed.memory import MemoryHistory
+from control.observed.model import History
+from control.observed.quality import Votes
+from control.observed.redis_form import RedisHistory
+from control.observed.redis_votes import SharedVotes
 from control.orders.memory import MemoryLog
 from control.orders.model import Bounds, OrderLog
 from control.orders.redis_form import RedisLog
@@ -38,15 +44,21 @@ from control.registry.redis_form import RedisRegistry
 from control.registry.redis_rows import RedisRows
 from control.steering.place import Places
 from control.steering.ranks import Ranks
+from geo.live import Live
 from kit import log, service
 from kit.clock import Clock, SystemClock
 from kit.errors import SettingsError
+from kit.tasks import Owner
 
 
 @contextlib.asynccontextmanager
 async def building(settings: ControlSettings, clock: Clock) -> AsyncIterator[Service]:
     """All parts of one control process; on leaving, its tasks and connections are gone. SettingsError."""
     key = fleet_key(settings.fleet_key_file)
+    geo = await asyncio.to_thread(Live, settings.geo_database, clock)
+    if not settings.geo_database:
+        log.get("geo").warning("no geo database: clients are placed by configured networks alone")
+    table = _places(settings, geo)
     async with contextlib.AsyncExitStack() as stack:
         registry = WatchedRegistry(await _registry(settings, clock), clock, _sight(settings))
         stack.push_async_callback(registry.close)
@@ -57,6 +69,12 @@ async def building(settings: ControlSettings, clock: Clock) -> AsyncIterator[Ser
         stack.push_async_callback(orders.close)
         roll = await _roll(settings.redis_url)
         stack.push_async_callback(roll.close)
+        history = await _history(settings, clock)
+        stack.push_async_callback(history.close)
+        votes = Votes(clock, half_life_s=settings.votes_half_life_s)
+        shared = await _shared(settings, votes)
+        if shared is not None:
+            stack.push_async_callback(shared.close)
         yield Service(
             settings=settings,
             credential=issue(key, "control", "control"),
@@ -65,7 +83,11 @@ async def building(settings: ControlSettings, clock: Clock) -> AsyncIterator[Ser
             orders=orders,
             monitor=monitor,
             policy=policy(settings),
-            places=_places(settings),
+            places=table,
+            geo=geo,
+            history=history,
+            votes=votes,
+            shared=shared,
             ranks=Ranks(),
             clock=clock,
             metrics=Metrics(),
@@ -76,12 +98,17 @@ async def run(settings: ControlSettings, ready: service.Ready | None = None) -> 
     """Serve until SIGTERM or SIGINT. `ready` is called with [public URL, admin URL]."""
     access = Access.from_file(settings.admin_token_file)
     async with building(settings, SystemClock()) as parts:
-        await service.serve(
-            (public_app(parts), *host_port(settings.listen)),
-            (admin_app(parts, access), *host_port(settings.admin)),
-            drain_s=settings.drain_s,
-            ready=ready,
-        )
+        tasks = Owner("control")
+        tasks.spawn("geo", parts.geo.follow(service.reload_signal()), endless=True)
+        try:
+            await service.serve(
+                (public_app(parts), *host_port(settings.listen)),
+                (admin_app(parts, access), *host_port(settings.admin)),
+                drain_s=settings.drain_s,
+                ready=ready,
+            )
+        finally:
+            await tasks.close()
 
 
 async def _registry(settings: ControlSettings, clock: Clock) -> Registry:
@@ -142,9 +169,26 @@ async def _order_log(redis_url: str | None, clock: Clock, bounds: Bounds) -> Ord
     return kept
 
 
-def _places(settings: ControlSettings) -> Places:
+async def _history(settings: ControlSettings, clock: Clock) -> History:
+    half_life_s, most = settings.latency_half_life_s, settings.networks_seen
+    if settings.redis_url is None:
+        return MemoryHistory(clock, half_life_s=half_life_s, most=most)
+    history = RedisHistory.connect(settings.redis_url, clock, half_life_s=half_life_s, most=most)
+    await history.start()
+    return history
+
+
+async def _shared(settings: ControlSettings, votes: Votes) -> SharedVotes | None:
+    if settings.redis_url is None:
+        return None
+    shared = SharedVotes.connect(settings.redis_url, votes)
+    await shared.start()
+    return shared
+
+
+def _places(settings: ControlSettings, geo: Live) -> Places:
     try:
-        return places(settings)
+        return places(settings, geo.place)
     except ValueError as error:
         raise SettingsError(f"regions: {error}") from None
 

@@ -18,6 +18,7 @@ _COMMANDS = {
     "cache": ("cache", "purge"),
     "bench": ("bench",),
     "secrets": ("keys", "token"),
+    "geo": ("geo",),
 }
 """Which module has which command, in the order of the help text."""
 

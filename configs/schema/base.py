@@ -60,6 +60,16 @@ BaseUrl = Annotated[str, AfterValidator(_base_url)]
 """An absolute http(s) URL without query, no slash at its end."""
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 """The id of a node or region: lower case, at most 63."""
+
+
+def _files(value: Any) -> Any:
+    return [value] if isinstance(value, str | Path) else value
+
+
+Files = Annotated[tuple[Path, ...], BeforeValidator(_files), Field(max_length=8)]
+"""One file or several."""
+Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
+"""ISO 3166-1 alpha-2, in capitals."""
 Seconds = Annotated[float, Field(gt=0, le=31_536_000)]
 
 

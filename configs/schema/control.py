@@ -6,16 +6,24 @@ from typing import Self
 
 from pydantic import Field, field_validator, model_validator
 
-from configs.schema.base import Address, Name, Seconds, Settings, host_port
+from configs.schema.base import Address, Country, Files, Name, Seconds, Settings, host_port
 
 
 class Region(Settings):
     """One region of the installation."""
 
     networks: tuple[str, ...] = ()
-    """Client networks (CIDR) that belong here; geo data refines this later."""
+    """Client networks (CIDR) that belong here, whatever the geo database says."""
+    countries: tuple[Country, ...] = ()
+    """Countries (ISO 3166-1 alpha-2) whose clients belong here, however far they are."""
+    latitude: float | None = Field(default=None, ge=-90, le=90)
+    """Degrees north. With `longitude`: clients of no named network or country go to the nearest region (great circle).
+    """
+    longitude: float | None = Field(default=None, ge=-180, le=180)
+    """Degrees east."""
     next: tuple[Name, ...] = ()
-    """Where to go when no edge here is eligible, nearest first (C-64)."""
+    """Where to go when no edge here is eligible, nearest first (C-64). Default: the other regions with coordinates, by
+    distance, when this one has them."""
 
     @field_validator("networks")
     @classmethod
@@ -23,6 +31,12 @@ class Region(Settings):
         for each in value:
             ipaddress.ip_network(each)
         return value
+
+    @model_validator(mode="after")
+    def _both(self) -> Self:
+        if (self.latitude is None) != (self.longitude is None):
+            raise ValueError("`latitude` and `longitude` are given both or not at all")
+        return self
 
 
 class ControlSettings(Settings):
@@ -42,6 +56,15 @@ class ControlSettings(Settings):
     """Regions by name."""
     default_region: Name = "default"
     """Region of a client that no network names."""
+    geo_database: Files = ()
+    """MaxMind DBs of countries or cities (`headrace geo fetch`), the first that knows an address places it; taken anew
+    when a file changes and on SIGHUP. Without one, clients are placed by `networks` alone, and /health says so."""
+    networks_seen: int = Field(default=100_000, ge=100, le=2_000_000)
+    """Client networks (/24, /48) whose round trips to edges are remembered; the longest silent go first (CTL-03)."""
+    latency_half_life_s: Seconds = 3600.0
+    """After this long without news, what is known of a round trip counts for half as many samples."""
+    votes_half_life_s: Seconds = 300.0
+    """After this long what players said of an edge counts half."""
     expiry_s: Seconds = 2.5
     """A node that was silent this long is dead (contracts.md)."""
     interval_s: Seconds = 1.0
@@ -79,6 +102,9 @@ class ControlSettings(Settings):
         named = {self.default_region, *(name for region in self.regions.values() for name in region.next)}
         if unknown := sorted(named - set(self.regions)):
             raise ValueError(f"no such region: {', '.join(unknown)}; known: {', '.join(self.regions)}")
+        countries = [country for region in self.regions.values() for country in region.countries]
+        if twice := sorted({each for each in countries if countries.count(each) > 1}):
+            raise ValueError(f"countries of two regions: {', '.join(twice)}")
         if list(self.bands) != sorted(self.bands) or not all(self.eligible_load < b <= 100 for b in self.bands):
             raise ValueError("`bands` must rise from above `eligible_load` to 100 at most")
         if self.admin_token_file is None and not _is_loopback(host_port(self.admin)[0]):

@@ -207,6 +207,14 @@ class EdgeSettings(NodeSettings):
     """Egress that counts as a load of 100."""
     reserve: bool = False
     """Chosen only when no other edge is left (C-64)."""
+    observations_s: Seconds = 5.0
+    """How often control is told what viewers saw: round trips and votes, by client network."""
+    cmcd: bool = True
+    """Take what players say of themselves (CMCD, CTA-5004), of requests and as events, as their sessions' votes on this
+    edge. Of requests at most 1000 a second and worker are read, drawn by lot."""
+    cmsd: bool = False
+    """Say with every answer how its connection is (CMSD-Dynamic, CTA-5006): round trip, throughput, duress. Costs a
+    system call an answer."""
 
 
 class ShieldSettings(NodeSettings):

@@ -1,11 +1,18 @@
 """Settings of the origin processes: API, delivery and ingest worker."""
 
+import ipaddress
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from configs.schema.base import Address, BaseUrl, Name, NodeIdentity, Seconds, Settings, Size
+from configs.schema.base import Address, BaseUrl, Country, Files, Name, NodeIdentity, Seconds, Settings, Size
+
+
+def _networks(value: tuple[str, ...]) -> tuple[str, ...]:
+    for each in value:
+        ipaddress.ip_network(each)
+    return value
 
 
 class OriginSettings(Settings):
@@ -35,6 +42,15 @@ class OriginSettings(Settings):
     """How browsers reach `listen`, when that differs."""
     region: Name = "default"
     """The region assumed for a viewer when control does not know better."""
+    geo_database: Files = ()
+    """MaxMind DBs of countries or cities (`headrace geo fetch`), for titles with territory rules; taken anew when a
+    file changes and on SIGHUP."""
+    home_country: Country | None = None
+    """Country of viewers whose address no database places. None: nobody knows, and such a viewer gets only titles
+    without territory rules."""
+    trusted_proxies: Annotated[tuple[str, ...], AfterValidator(_networks)] = ()
+    """Networks (CIDR) of the proxies before this listener: X-Forwarded-For is believed from them alone, and of it the
+    right-most address that is not theirs (T-022)."""
     profile: Name = "demo"
     """Service profile used when a request names none."""
     token_ttl_s: Seconds = 86_400.0

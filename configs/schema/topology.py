@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from configs.schema.base import Address, Name, Settings, Size
+from configs.schema.base import Address, Files, Name, Settings, Size
 from configs.schema.control import Region
 
 
@@ -47,6 +47,8 @@ class Topology(Settings):
     """Regions by name."""
     default_region: Name
     """Region of viewers that no network names."""
+    geo_database: Files = ()
+    """MaxMind DBs of countries or cities, for control and origin."""
     shields: tuple[ShieldPlace, ...] = Field(min_length=1)
     """The parent tier."""
     edges: tuple[EdgePlace, ...] = Field(min_length=1)

@@ -1,5 +1,6 @@
 """What the handlers share: settings, map, rules and counters of one control process."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from configs.schema.control import ControlSettings
@@ -7,11 +8,17 @@ from control.api.metrics import Metrics
 from control.contract.credential import Credential
 from control.enrolment.service import Enrolment
 from control.health.monitor import Monitor
+from control.observed.model import History
+from control.observed.quality import Votes
+from control.observed.redis_votes import SharedVotes
 from control.orders.service import Orders
 from control.registry.model import Registry
 from control.steering.choose import Policy
-from control.steering.place import Places
+from control.steering.place import Geography, Places, nearest_first
 from control.steering.ranks import Ranks
+from geo.database import Place
+from geo.distance import Point
+from geo.live import Live
 from kit.clock import Clock
 
 
@@ -27,6 +34,10 @@ class Service:
     monitor: Monitor
     policy: Policy
     places: Places
+    geo: Live
+    history: History
+    votes: Votes
+    shared: SharedVotes | None
     ranks: Ranks
     clock: Clock
     metrics: Metrics
@@ -34,8 +45,9 @@ class Service:
 
 def policy(settings: ControlSettings) -> Policy:
     """The steering numbers of the settings."""
+    near = nearest_first(points(settings))
     return Policy(
-        next={name: region.next for name, region in settings.regions.items()},
+        next={name: region.next or near.get(name, ()) for name, region in settings.regions.items()},
         expiry_s=settings.expiry_s,
         eligible_load=settings.eligible_load,
         bands=settings.bands,
@@ -43,6 +55,18 @@ def policy(settings: ControlSettings) -> Policy:
     )
 
 
-def places(settings: ControlSettings) -> Places:
-    """The region table of the settings."""
-    return Places({name: region.networks for name, region in settings.regions.items()}, settings.default_region)
+def points(settings: ControlSettings) -> dict[str, Point]:
+    """The coordinates of the regions that have some."""
+    return {
+        name: Point(region.latitude, region.longitude)
+        for name, region in settings.regions.items()
+        if region.latitude is not None and region.longitude is not None
+    }
+
+
+def places(settings: ControlSettings, place: Callable[[str], Place | None]) -> Places:
+    """The region table of the settings over a geo database."""
+    regions = settings.regions.items()
+    countries = {country: name for name, region in regions for country in region.countries}
+    geography = Geography(place, points(settings), countries)
+    return Places({name: region.networks for name, region in regions}, settings.default_region, geography)

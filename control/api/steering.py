@@ -7,6 +7,7 @@ from control.api.service import Service
 from control.contract.errors import NoEdgeLeft
 from control.contract.messages import CHOOSE_PATH, ChooseAnswer, ChooseRequest, Edge
 from control.steering.choose import Candidates, NoEdge, choose
+from geo.network import client_network
 
 
 def routes(service: Service) -> list[web.RouteDef]:
@@ -27,7 +28,8 @@ def steer(service: Service, asked: ChooseRequest) -> ChooseAnswer:
     nodes = service.registry.map()
     region = service.places.region(asked.client)
     now = service.clock.monotonic()
-    match choose(nodes, region, asked.content_id, now, service.policy, service.ranks, {}):
+    latency = service.history.latency(client_network(asked.client))
+    match choose(nodes, region, asked.content_id, now, service.policy, service.ranks, latency):
         case Candidates(edges):
             service.metrics.choices.labels(edges[0].why).inc()
             return ChooseAnswer(

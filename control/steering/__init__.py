@@ -2,5 +2,5 @@
 
 Words: title (content id), eligible (alive, not draining, load below 80), band (a higher load that is still taken when
 nothing is eligible), reserve, candidate, network (client addresses with one latency history). Imports the registry's
-model and kit.hashing. Start at choose.
+model, geo and kit.hashing. Start at choose.
 """

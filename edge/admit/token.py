@@ -7,7 +7,7 @@ from origin.contract.token import Reason, Verifier
 from proxy.http import target as targets
 from proxy.http.fields import Fields
 from proxy.serve.exchange import Exchange
-from proxy.serve.tier import Direct, Passage
+from proxy.serve.tier import Direct, Intake, Passage
 
 CORS: Fields = (
     ("Access-Control-Allow-Origin", "*"),
@@ -19,6 +19,13 @@ _PREFLIGHT: Fields = (
     ("Access-Control-Allow-Headers", f"Range, {headers.CMCD_REQUEST}"),
     ("Access-Control-Max-Age", "86400"),
 )
+_EVENTS_PREFLIGHT: Fields = (
+    ("Access-Control-Allow-Methods", "OPTIONS, POST"),
+    ("Access-Control-Allow-Headers", "Content-Type"),
+    ("Access-Control-Max-Age", "86400"),
+)
+_MOST_EVENTS = 32 * 1024
+"""Bytes of one POST of events."""
 
 
 _SECRET = re.compile(r"(?:~|%7[eE])[^/?&]*|[A-Za-z0-9_.=%-]{100,}")
@@ -35,24 +42,34 @@ class TokenTier:
     grace = True
     reasons: tuple[str, ...] = tuple(Reason)
 
-    def __init__(self, verifier: Verifier) -> None:
-        self._verifier = verifier
+    def __init__(self, verifier: Verifier, *, events: bool = False) -> None:
+        """`events`: players may POST what they see (CTA-5004-B) to `urls.EVENTS`."""
+        self._verifier, self._events = verifier, events
 
     def logged(self, target: str) -> str:
         """See Tier. No token reaches the log, wherever a viewer put it, and no text as long as one."""
         _, rest = urls.split_token(target)
         return _SECRET.sub("~", rest) if rest.startswith("/") else "/"
 
-    def admit(self, exchange: Exchange, now: float) -> Passage | Direct:
+    def admit(self, exchange: Exchange, now: float) -> Passage | Direct | Intake:
         """See Tier."""
-        if exchange.method == "OPTIONS":
-            return Direct(204, _PREFLIGHT)
         token, path = urls.split_token(exchange.path)
+        if exchange.method == "OPTIONS":
+            return Direct(204, _EVENTS_PREFLIGHT if path == urls.EVENTS else _PREFLIGHT)
         targets.check_plain(path)
+        if path == urls.EVENTS and self._events:
+            return self._take_events(exchange.method, token, now)
         grant = self._verifier.check(token, path=path, now=now)
         if exchange.method not in ("GET", "HEAD"):
             return Direct(405, (("Allow", "GET, HEAD, OPTIONS"),))
         return Passage(f"{path}?{exchange.query}" if exchange.query else path, subject=grant.token_id)
+
+    def _take_events(self, method: str, token: str | None, now: float) -> Direct | Intake:
+        """Only a session that origin began has a voice."""
+        grant = self._verifier.session(token, now=now)
+        if method != "POST":
+            return Direct(405, (("Allow", "OPTIONS, POST"),))
+        return Intake(grant.token_id, _MOST_EVENTS)
 
     def quick(self, target: str, fields: Fields, now: float) -> tuple[str, str] | None:
         """See Tier. The token was verified before; its times and its path are looked at each time."""

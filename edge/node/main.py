@@ -9,7 +9,7 @@ from configs.schema.node import EdgeSettings
 from control.node.embed import Gauges, Standing, describer, reporting
 from edge.node import worker
 from kit import log, service
-from kit.clock import SystemClock
+from kit.clock import Clock, SystemClock
 from kit.errors import SettingsError
 from kit.nursery import Nursery
 from kit.published import Publisher
@@ -39,14 +39,35 @@ async def _serve(
 
         @contextlib.asynccontextmanager
         async def embed(facts: Facts) -> AsyncIterator[Callable[[], dict[str, Any]]]:
-            describe = describer(_standing(settings, facts), _gauges(settings, facts), SystemClock())
+            clock = SystemClock()
+            describe = describer(_standing(settings, facts), _gauges(settings, facts), clock)
             ordered = Ordered(facts, role.keys_authority, refused)
             orders = (ordered, settings.store.cache_dir[0])
-            async with reporting(settings.identity, "edge", describe, SystemClock(), orders) as health:
-                yield lambda: {"access": settings.access, "region": settings.region, **health()}
+            async with (
+                reporting(settings.identity, "edge", describe, clock, orders) as health,
+                _observing(settings, facts, clock) as seen,
+            ):
+                yield lambda: {"access": settings.access, "region": settings.region, **health(), **seen()}
 
         reasons, share = role.tier.reasons, {revoked.FD: refused.fd}
         await run(settings, read, nursery, reasons, labels, embed, role.keys_authority, ready_file, share)
+
+
+@contextlib.asynccontextmanager
+async def _observing(settings: EdgeSettings, facts: Facts, clock: Clock) -> AsyncIterator[Callable[[], dict[str, Any]]]:
+    """What workers note goes to control while inside; yields what /health says of it."""
+    if settings.identity is None or settings.identity.control is None:
+        facts.post.listen(lambda _note: None)
+        yield dict
+        return
+    # An edge without control starts without what it never uses.
+    from control.node.teller import telling
+    from edge.beacon.gathered import Gathered
+
+    gathered = Gathered()
+    facts.post.listen(gathered.take)
+    async with telling(settings.identity, gathered.observations, settings.observations_s, clock) as told:
+        yield lambda: {"viewers": gathered.health(), **told()}
 
 
 def _again(read: Callable[[], EdgeSettings], role: Role) -> EdgeSettings:

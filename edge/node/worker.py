@@ -1,6 +1,7 @@
 """One worker of an edge, as the nursery starts it (main), and what makes a node an edge (role)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 
 from configs.schema.node import EdgeSettings
@@ -10,6 +11,7 @@ from kit.clock import SystemClock
 from kit.workers import begin
 from origin.contract.headers import NODE
 from proxy.host.worker import Role, run
+from proxy.serve.watch import Busy, Watch
 from proxy.upstream.client import Sign
 
 
@@ -17,8 +19,9 @@ def role(settings: EdgeSettings, fds: Mapping[str, int] = MappingProxyType({})) 
     """What makes this node an edge; `fds` are a worker's. ValueError or OSError when keys or credential cannot be
     read."""
     bases = settings.shields or ((settings.origin,) if settings.origin else ())
+    watch = _watch(settings)
     if settings.access == "open":
-        return Role(OpenTier(), bases, settings.authority)
+        return Role(OpenTier(), bases, settings.authority, watch=watch)
     if settings.keys_dir is None:
         raise ValueError('`keys_dir` is needed with `access = "token"`')
     # An open edge starts without the libraries for tokens.
@@ -27,8 +30,21 @@ def role(settings: EdgeSettings, fds: Mapping[str, int] = MappingProxyType({})) 
     from origin.contract.token import Keys, Verifier
 
     keys = Keys.load(settings.keys_dir)
-    tier = TokenTier(Verifier(keys, revoked=Revoked(fds[FD])) if FD in fds else Verifier(keys))
-    return Role(tier, bases, settings.authority, _signer(settings) if settings.shields else None)
+    verifier = Verifier(keys, revoked=Revoked(fds[FD])) if FD in fds else Verifier(keys)
+    tier = TokenTier(verifier, events=settings.cmcd)
+    return Role(tier, bases, settings.authority, _signer(settings) if settings.shields else None, watch)
+
+
+def _watch(settings: EdgeSettings) -> Callable[[Busy], Watch] | None:
+    """Whom nobody asks, and who says nothing, does not look."""
+    told = settings.identity is not None and settings.identity.control is not None
+    if not told and not settings.cmsd:
+        return None
+    from edge.beacon.watch import EdgeWatch  # an edge without either starts without it
+
+    name = settings.identity.id if settings.identity else settings.name
+    mbps = max(1, settings.capacity_mbps // settings.workers)
+    return partial(EdgeWatch, name=name, mbps=mbps, listens=told and settings.cmcd, speaks=settings.cmsd)
 
 
 def _signer(settings: EdgeSettings) -> Sign | None:

@@ -119,6 +119,7 @@ def _control(layout: Layout, topology: Topology, redis_url: str | None) -> Contr
         redis_url=redis_url,
         regions=topology.regions,
         default_region=topology.default_region,
+        geo_database=topology.geo_database,
     )
 
 
@@ -132,6 +133,7 @@ def _origin(layout: Layout, topology: Topology, players: Path | None, profile: s
         admin_token_file=layout.operator_token,
         players_dir=players,
         region=topology.default_region,
+        geo_database=topology.geo_database,
         profile=profile,
     )
 

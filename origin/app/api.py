@@ -6,6 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
+from kit.addresses import client_address
 from kit.errors import BadRequest, HeadraceError, NotFound
 from origin.app.metrics import CONTENT_TYPE
 from origin.app.parts import Parts
@@ -39,7 +40,10 @@ class Api:
 
     async def health(self, _: web.Request) -> web.Response:
         """The process runs."""
-        return answer_json({"status": "ok", "process": "origin", "id": self._parts.settings.identity.id})
+        parts = self._parts
+        home = {"homeCountry": parts.settings.home_country}
+        told = {"status": "ok", "process": "origin", "id": parts.settings.identity.id, "geo": parts.geo.health() | home}
+        return answer_json(told)
 
     async def ready(self, _: web.Request) -> web.Response:
         """The critical part answers: the catalog."""
@@ -77,17 +81,19 @@ class Api:
 
     async def start(self, request: web.Request) -> web.Response:
         """Start a session (CDN-04)."""
-        wanted = parse(Start, await _body(request))
+        wanted = parse(Start, await read_body(request))
         return await self._start(request, wanted)
 
     async def playlist(self, request: web.Request) -> web.Response:
         """The same for an operator: a signed playlist to hand to curl, ffplay or VLC."""
         self._parts.operators.check(request)
-        wanted = parse(OperatorPlaylist, await _body(request))
+        wanted = parse(OperatorPlaylist, await read_body(request))
         return await self._start(request, wanted)
 
     async def _start(self, request: web.Request, wanted: Start | OperatorPlaylist) -> web.Response:
-        session = await self._parts.playback.start(wanted.content_id, client=request.remote or "", format=wanted.format)
+        forwarded = request.headers.getall("X-Forwarded-For", ())
+        client = client_address(request.remote or "", forwarded, self._parts.trusted)
+        session = await self._parts.playback.start(wanted.content_id, client=client, format=wanted.format)
         return answer_json(session.as_json())
 
     async def _title(self, request: web.Request) -> Title:
@@ -126,7 +132,8 @@ def ingest_state(title: Title) -> dict[str, Any]:
     }
 
 
-async def _body(request: web.Request) -> bytes:
+async def read_body(request: web.Request) -> bytes:
+    """The body of a small JSON request. BadRequest when it is too large or does not come in time."""
     if (request.content_length or 0) > MAX_BODY:
         raise BadRequest(f"the body is larger than {MAX_BODY} bytes")
     try:

@@ -17,22 +17,26 @@ from aiohttp import web
 from configs.load import load
 from configs.schema.base import host_port
 from configs.schema.origin import OriginSettings
+from geo.live import Live
 from kit import log, service
 from kit.clock import Clock
 from kit.errors import HeadraceError, SettingsError
+from kit.tasks import Owner
 from origin.app import parts, wire
 from origin.app.api import Api
 from origin.app.ingest import IngestApi
 from origin.app.site import Site
+from origin.app.territory import TerritoryApi
 from origin.catalog.migrate import migrate
 
 
 @dataclass(frozen=True)
 class Applications:
-    """The two listeners' applications."""
+    """The two listeners' applications, and the geo database that the first one asks."""
 
     api: web.Application
     delivery: web.Application
+    geo: Live
 
 
 @contextlib.asynccontextmanager
@@ -44,7 +48,7 @@ async def applications(settings: OriginSettings, *, clock: Clock | None = None) 
         await ingest.start()
         try:
             site = await asyncio.to_thread(Site, settings.players_dir)
-            yield Applications(_api(opened, ingest, site), _delivery(opened))
+            yield Applications(_api(opened, ingest, site), _delivery(opened), opened.geo)
         finally:
             await ingest.close()
 
@@ -58,7 +62,12 @@ async def main(settings: OriginSettings, port_file: Path | None = None) -> None:
 
     async with applications(settings) as apps:
         api, delivery = host_port(settings.listen), host_port(settings.delivery)
-        await service.serve((apps.api, *api), (apps.delivery, *delivery), ready=ready)
+        tasks = Owner("origin")
+        tasks.spawn("geo", apps.geo.follow(service.reload_signal()), endless=True)
+        try:
+            await service.serve((apps.api, *api), (apps.delivery, *delivery), ready=ready)
+        finally:
+            await tasks.close()
 
 
 def run(arguments: list[str] | None = None) -> int:
@@ -81,7 +90,7 @@ def run(arguments: list[str] | None = None) -> int:
 
 def _api(opened: parts.Parts, ingest: IngestApi, site: Site) -> web.Application:
     app = wire.application("api", opened.metrics)
-    app.add_routes([*Api(opened).routes(), *ingest.routes(), *site.routes()])
+    app.add_routes([*Api(opened).routes(), *TerritoryApi(opened).routes(), *ingest.routes(), *site.routes()])
     return app
 
 

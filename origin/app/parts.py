@@ -1,5 +1,6 @@
 """What the API process is made of, opened in order and closed in the reverse order."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from configs import delivery as policies
 from configs.schema.origin import OriginSettings
 from control.contract.credential import Credential
 from control.node import ControlLink
+from geo.live import Live
+from kit.addresses import Trusted
 from kit.clock import Clock, SystemClock
 from kit.errors import SettingsError
 from origin.app.metrics import Metrics
@@ -22,6 +25,7 @@ from origin.delivery.body import Bodies
 from origin.delivery.handler import Delivery
 from origin.delivery.versions import Versions
 from origin.playback.edges import Edges
+from origin.playback.fence import Fence
 from origin.playback.service import Playback
 
 
@@ -35,6 +39,8 @@ class Parts:
     catalog: Catalog
     delivery: Delivery
     playback: Playback
+    geo: Live
+    trusted: Trusted
 
 
 def database_url(settings: OriginSettings) -> str:
@@ -48,6 +54,7 @@ async def opened(settings: OriginSettings, *, clock: Clock | None = None) -> Asy
     clock = clock or SystemClock()
     metrics = Metrics()
     credential, keys = _secrets(settings)
+    geo = await asyncio.to_thread(Live, settings.geo_database, clock)
     operators = Operators.load(settings.admin_token_file)
     async with contextlib.AsyncExitStack() as stack:
         catalog = Catalog.open(database_url(settings))
@@ -62,8 +69,9 @@ async def opened(settings: OriginSettings, *, clock: Clock | None = None) -> Asy
         link = ControlLink(settings.identity, "origin", clock, session) if settings.identity.control else None
         edges = Edges(link, clock, lambda source: metrics.edges.labels(source).inc())
         delivery = Delivery(Versions(catalog), store, bodies, policies.classes(), credential, clock)
-        playback = Playback(catalog, edges, keys, clock, ttl_s=settings.token_ttl_s, cap_kbps=settings.cap_kbps)
-        yield Parts(settings, metrics, operators, catalog, delivery, playback)
+        fence = Fence(catalog, geo.place, settings.home_country)
+        playback = Playback(catalog, fence, edges, keys, clock, ttl_s=settings.token_ttl_s, cap_kbps=settings.cap_kbps)
+        yield Parts(settings, metrics, operators, catalog, delivery, playback, geo, Trusted(settings.trusted_proxies))
 
 
 def _secrets(settings: OriginSettings) -> tuple[Credential, Keys]:

@@ -6,12 +6,13 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Select, and_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from geo.territory import Territory
 from origin.catalog.models import Asset, Published, RungInfo, Title
 from origin.catalog.states import MediaStatus, State
 from origin.catalog.tables import assets as assets_table
 from origin.catalog.tables import rungs as rungs_table
+from origin.catalog.tables import territories, versions
 from origin.catalog.tables import titles as titles_table
-from origin.catalog.tables import versions
 
 
 def is_version(content_id: str, version: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
@@ -73,6 +74,17 @@ async def published(connection: AsyncConnection, content_id: str, version: str) 
         duration_s=row.duration_s,
         rungs=await rungs(connection, content_id, version),
         assets=await assets(connection, content_id, version),
+    )
+
+
+async def territory(connection: AsyncConnection, content_id: str) -> Territory:
+    """The rules of a title; none where it has no rows."""
+    table = territories.c
+    rows = await connection.execute(select(table.country, table.allowed).where(table.content_id == content_id))
+    rules = {row.country: row.allowed for row in rows}
+    return Territory(
+        frozenset(country for country, allowed in rules.items() if allowed),
+        frozenset(country for country, allowed in rules.items() if not allowed),
     )
 
 

@@ -8,6 +8,7 @@ from sqlalchemy import delete, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from geo.territory import Territory
 from kit.clock import Clock, SystemClock
 from kit.errors import BadRequest, Conflict, NotFound
 from origin.catalog import read
@@ -17,7 +18,7 @@ from origin.catalog.models import Asset, Published, RungInfo, Title
 from origin.catalog.states import State, check_transition, media_status
 from origin.catalog.tables import assets as assets_table
 from origin.catalog.tables import rungs as rungs_table
-from origin.catalog.tables import titles, versions
+from origin.catalog.tables import territories, titles, versions
 from origin.contract.urls import is_id
 
 __all__ = ["Catalog", "CatalogAway", "migrate", "migrate_blocking"]
@@ -156,6 +157,26 @@ class Catalog:
         async with self._read() as connection:
             found: str | None = await connection.scalar(query)
             return found
+
+    async def territory(self, content_id: str) -> Territory:
+        """Where a title may be played; open when nothing is said of it."""
+        async with self._read() as connection:
+            return await read.territory(connection, content_id)
+
+    async def set_territory(self, content_id: str, territory: Territory) -> None:
+        """Replace the rules of a title. NotFound without the title."""
+        rows = [
+            {"content_id": content_id, "country": country, "allowed": allowed}
+            for countries, allowed in ((territory.allow, True), (territory.deny, False))
+            for country in sorted(countries)
+        ]
+        async with self._write() as connection:
+            known = select(titles.c.content_id).where(titles.c.content_id == content_id).with_for_update()
+            if await connection.scalar(known) is None:
+                raise NotFound(f"no title {content_id}")
+            await connection.execute(delete(territories).where(territories.c.content_id == content_id))
+            if rows:
+                await connection.execute(insert(territories), rows)
 
     async def remove(self, content_id: str) -> None:
         """Forget a title with all its versions. Objects stay: other titles may share them. NotFound without it."""

@@ -6,6 +6,7 @@ Times are seconds since the epoch (double), so that SQLite and PostgreSQL agree 
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     Double,
@@ -42,6 +43,16 @@ titles = Table(
     Column("updated_at", Double, nullable=False),
 )
 """ING-04: the row is there from the moment of ingest."""
+
+territories = Table(
+    "territories",
+    metadata,
+    Column("content_id", ForeignKey("titles.content_id", ondelete="CASCADE"), primary_key=True),
+    Column("country", String(2), primary_key=True),
+    Column("allowed", Boolean, nullable=False),
+)
+"""C-38: a rule a row, so that a title can have several countries, and exceptions; a title without rows is open (T-082).
+"""
 
 versions = Table(
     "versions",

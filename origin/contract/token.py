@@ -239,15 +239,16 @@ class Verifier:
 
     def check(self, token: str | None, *, path: str, now: float, audience: str = MEDIA) -> Grant:
         """The grant, or TokenRefused with its reason."""
-        if token is None:
-            raise TokenRefused(Reason.MISSING)
-        grant = self._memo.get(token)
-        if grant is None:
-            grant = verify(token, self._keys)
-            self._memo.put(token, grant)
+        grant = self._genuine(token)
         grant.check(path=path, audience=audience, now=now)
         if self._revoked(grant):
             raise TokenRefused(Reason.REVOKED)
+        return grant
+
+    def session(self, token: str | None, *, now: float) -> Grant:
+        """The grant of a token that opens any media at all now: for what belongs to a session, not to a path."""
+        grant = self._genuine(token)
+        grant.check(path=grant.path, audience=MEDIA, now=now)
         return grant
 
     def recall(self, token: str, path: str, now: float) -> Grant | None:
@@ -255,6 +256,15 @@ class Verifier:
         grant = self._memo.get(token)
         if grant is None or grant.refusal(path, MEDIA, now) is not None or self._revoked(grant):
             return None
+        return grant
+
+    def _genuine(self, token: str | None) -> Grant:
+        if token is None:
+            raise TokenRefused(Reason.MISSING)
+        grant = self._memo.get(token)
+        if grant is None:
+            grant = verify(token, self._keys)
+            self._memo.put(token, grant)
         return grant
 
 

@@ -9,6 +9,8 @@ CONTENT = "/content/"
 MASTER_HLS = "master.m3u8"
 MASTER_DASH = "manifest.mpd"
 TOKEN_MARK = "/~"
+EVENTS = "/cmcd"
+"""Behind a token: where a player of that session sends its events (CTA-5004-B); an edge's own."""
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 
 

@@ -6,6 +6,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
+from geo.territory import COUNTRY_PATTERN, MOST_COUNTRIES
 from kit.errors import BadRequest
 
 MAX_BODY = 4096
@@ -46,6 +47,16 @@ class OperatorPlaylist(_Body):
 
     content_id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
     format: Format = "hls"
+
+
+Country = Annotated[str, Field(pattern=COUNTRY_PATTERN)]
+
+
+class TerritoryRules(_Body):
+    """The body of a title's territory: `allow` empty means everywhere but in `deny`."""
+
+    allow: tuple[Country, ...] = Field(default=(), max_length=MOST_COUNTRIES, strict=False)
+    deny: tuple[Country, ...] = Field(default=(), max_length=MOST_COUNTRIES, strict=False)
 
 
 def parse(model: type[B], body: bytes) -> B:

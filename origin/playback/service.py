@@ -1,4 +1,4 @@
-"""Start a session: check the title, choose the edge, mint the tokens."""
+"""Start a session: check the title and its territory, choose the edge, mint the tokens."""
 
 import secrets
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from origin.catalog.service import Catalog
 from origin.catalog.states import State
 from origin.contract import token, urls
 from origin.playback.edges import Edges
+from origin.playback.fence import Fence
 from origin.playback.request import Format
 
 _MASTERS: dict[Format, str] = {"hls": urls.MASTER_HLS, "dash": urls.MASTER_DASH}
@@ -43,17 +44,27 @@ class Playback:
     registered device (T-021)."""
 
     def __init__(
-        self, catalog: Catalog, edges: Edges, keys: token.Keys, clock: Clock, *, ttl_s: float, cap_kbps: int
+        self,
+        catalog: Catalog,
+        fence: Fence,
+        edges: Edges,
+        keys: token.Keys,
+        clock: Clock,
+        *,
+        ttl_s: float,
+        cap_kbps: int,
     ) -> None:
-        self._catalog, self._edges, self._keys, self._clock = catalog, edges, keys, clock
+        self._catalog, self._fence, self._edges, self._keys, self._clock = catalog, fence, edges, keys, clock
         self._ttl_s, self._cap_kbps = ttl_s, cap_kbps
 
     async def start(self, content_id: str, *, client: str, format: Format = "hls") -> Session:
         """A new session for the viewer at address `client`.
 
-        NotFound without the title, Conflict while it has no published version, NoEdge when nobody can serve it.
+        NotFound without the title, Conflict while it has no published version, NotAvailable where it may not be
+        played, NoEdge when nobody can serve it.
         """
         version = await self._version(content_id)
+        await self._fence.check(content_id, client)
         session_id = secrets.token_hex(16)
         edge = await self._edges.choose(client, content_id, session_id)
         now = self._clock.wall()

@@ -20,6 +20,7 @@ from kit.clock import SystemClock
 from kit.errors import HeadraceError, SettingsError
 from kit.metrics import Board
 from kit.nursery import Nursery
+from kit.post import Post
 from kit.service import listening, reload_signal, stop_signal
 from kit.tasks import Owner
 from kit.workers import Supervisor, most_numbers
@@ -54,6 +55,8 @@ class Facts:
     """Set while the node takes no new session; what it serves goes on."""
     secret: str
     """Opens the node to its own requests, see proxy.serve.own."""
+    post: Post
+    """What workers tell; nobody has to listen."""
 
     def pids(self) -> list[int]:
         """The node's processes."""
@@ -85,6 +88,7 @@ async def run(
     with (
         listeners.opened(*host_port(settings.listen), settings.workers) as listening_at,
         contextlib.closing(_board(settings, reasons)) as board,
+        contextlib.closing(Post()) as post,
         _keeping(settings, board) as (keeper, shared),
     ):
         rows = [board.row(number) for number in range(most_numbers(settings.workers))]
@@ -92,7 +96,7 @@ async def run(
             nursery,
             settings.workers,
             lambda _, number: payload(board, number, settings, secret),
-            share=lambda place: {"board": board.fd, **share, **shared.fds, **listening_at.fds(place)},
+            share=lambda place: {"board": board.fd, "post": post.fd, **share, **shared.fds, **listening_at.fds(place)},
             ended=lambda number: at_rest(rows[number]),
         )
 
@@ -104,7 +108,7 @@ async def run(
         seen = volumes(settings.store, board, own_row, None)
         url = _url(settings, listening_at.port)
         draining = asyncio.Event()
-        facts = Facts(url, board, supervisor, reload, keeper, seen, time.time(), certificates, draining, secret)
+        facts = Facts(url, board, supervisor, reload, keeper, seen, time.time(), certificates, draining, secret, post)
         owner = Owner("node")
         try:
             await _started(supervisor)

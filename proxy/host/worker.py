@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import mmap
 import resource
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from kit import log
 from kit.clock import Clock, SystemClock
 from kit.errors import SettingsError
 from kit.metrics import Board, Family, Row
+from kit.post import Sender
 from kit.service import stop_signal
 from kit.tasks import Owner
 from kit.workers import Told
@@ -34,6 +35,7 @@ from proxy.serve.pacing import Pacing
 from proxy.serve.passing import Passer
 from proxy.serve.pipeline import Pipeline
 from proxy.serve.tier import Tier
+from proxy.serve.watch import Busy, Watch
 from proxy.store import accounts, store
 from proxy.store.admission import Admission
 from proxy.store.admit import SecondHit, size_for
@@ -48,6 +50,11 @@ from proxy.upstream import probes
 from proxy.upstream.client import Client, Manners, Sign
 
 _FLUSH_S = 0.5
+_NOTE_S = 1.0
+"""How often a worker tells its supervisor what it saw."""
+_NOTES = 8
+"""Notes in a row at most."""
+NOTES = Family("headrace_notes_lost_total", "Notes of workers that the supervisor did not take")
 _JUST_COME_S = 0.5
 """Whoever connected before a drain has this long to say what for: closed at once, it would count as refused."""
 _LATER_S = 15.0
@@ -65,6 +72,8 @@ class Role:
     bases: tuple[str, ...]
     authority: str | None = None
     sign: Sign | None = None
+    watch: Callable[[Busy], Watch] | None = None
+    """Makes what a worker looks at its viewers with."""
 
     @property
     def keys_authority(self) -> str:
@@ -83,6 +92,7 @@ def families(reasons: tuple[str, ...], volumes: int = 1, tenants: tuple[str, ...
     return (
         *account.METRICS,
         account.refusals(reasons),
+        NOTES,
         *pacing.METRICS,
         *filler.METRICS,
         *runs.METRICS,
@@ -112,8 +122,9 @@ async def _serve(told: Told, settings: NodeSettings, role: Role) -> None:
     visited = mapped(fds["visited"], settings.store.objects) if "visited" in fds else None
     asked = remembered(fds["asked"], settings.store) if "asked" in fds else None
     leases = Leases(fds["leases"], number)
+    post = Sender(fds["post"])
     loop = asyncio.get_running_loop()
-    async with engine(settings, role, board, number, SystemClock(), visited, leases, asked) as server:
+    async with engine(settings, role, board, number, SystemClock(), visited, leases, asked, post) as server:
         accepting = [
             await loop.create_server(server.entrance or server, sock=each, backlog=listeners.BACKLOG)
             for each in listeners.given(fds)
@@ -143,9 +154,11 @@ async def engine(
     visited: Marks | None = None,
     leases: Leases | None = None,
     asked: SecondHit | None = None,
+    post: Sender | None = None,
 ) -> AsyncIterator[Server]:
     """The parts of one worker, put together; yields the protocol factory to listen with. `visited`, `asked`: shared by
-    the workers of the node, see Volume and Admission; `leases`: where the node has other workers."""
+    the workers of the node, see Volume and Admission; `leases`: where the node has other workers; `post`: where a
+    supervisor is told what viewers do."""
     row = board.row(number)
     kept = _store(settings, board, row, visited, asked)
     access_log = AccessLog(settings.access_log, row) if settings.access_log else None
@@ -156,7 +169,9 @@ async def engine(
         neighbours = _neighbours(settings, board, row, leases) if leases else None
         filling = _filler(settings, client, kept, clock, row, neighbours)
         await filling.start()
-        accounts = Account(row, access_log, role.tier.reasons)
+        watch = role.watch(_busy(settings, row)) if role.watch else None
+        listening = watch if watch is not None and watch.listens else None
+        accounts = Account(row, access_log, role.tier.reasons, listening)
         pipeline = Pipeline(
             name=settings.name,
             tier=role.tier,
@@ -167,6 +182,7 @@ async def engine(
             clock=clock,
             authority=client.authority,
             send_timeout_s=settings.limits.send_timeout_s,
+            watch=watch,
         )
         lane = Lane(
             name=settings.name,
@@ -181,6 +197,9 @@ async def engine(
             owner.spawn("access-log", _flush(access_log), endless=True)
         try:
             server = _server(settings, lane, pipeline, row, clock)
+            server.watch = watch
+            if watch is not None and post is not None:
+                owner.spawn("notes", _notes(watch, post, row), endless=True)
             row.set("headrace_listeners", 1, tls.path(settings))
             if certificates is not None:
                 server.entrance = Handshakes(server, certificates, row)
@@ -223,6 +242,11 @@ def _filler(
         follow_timeout_s=settings.upstream.follow_timeout_s,
         slice_size=settings.store.slice,
     )
+
+
+def _busy(settings: NodeSettings, row: Row) -> Busy:
+    open_now, most = row.column("headrace_connections"), settings.limits.connections
+    return lambda: (row.cells[open_now], most)
 
 
 def _server(settings: NodeSettings, lane: Lane, pipeline: Pipeline, row: Row, clock: Clock) -> Server:
@@ -293,6 +317,25 @@ async def _flush(access_log: AccessLog) -> None:
     while True:
         await asyncio.sleep(_FLUSH_S)
         await access_log.flush()
+
+
+async def _notes(watch: Watch, post: Sender, row: Row) -> None:
+    """Tell the supervisor what was seen; the last time when the worker ends."""
+    try:
+        while True:
+            await asyncio.sleep(_NOTE_S)
+            await watch.digest()
+            _tell(watch, post, row)
+    finally:
+        _tell(watch, post, row)
+
+
+def _tell(watch: Watch, post: Sender, row: Row) -> None:
+    for _ in range(_NOTES):
+        if (note := watch.note()) is None:
+            return
+        if not post.send(note):
+            row.add(NOTES.name)
 
 
 def _raise_descriptor_limit() -> None:

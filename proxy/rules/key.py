@@ -10,6 +10,12 @@ def cache_key(authority: str, target: str) -> str:
     return authority + strip_cmcd(target)
 
 
+def report(query: str) -> str:
+    """That parameter as it stands in the query, its name included; "" without one."""
+    found = _CMCD.search(query) if "CMCD=" in query else None
+    return found[0].rstrip("&") if found else ""
+
+
 def strip_cmcd(target: str) -> str:
     """The target without the query parameter in which players report (CTA-5004): it must not split the cache."""
     path, mark, query = target.partition("?")

@@ -7,10 +7,15 @@ from pathlib import Path
 from typing import Protocol
 
 from kit.metrics import Family, Row
+from proxy.rules import key
+from proxy.serve import heads
 from proxy.serve.classes import CLASSES
 from proxy.serve.exchange import Exchange, Handling
+from proxy.serve.watch import Watch
 
 _HITS = (Handling.HIT, Handling.STALE)
+_UNHEARD = (Handling.REFUSED, Handling.ERROR)
+"""Whoever asks for what it may not have says nothing that counts."""
 _CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx", "none")
 _HITS_OF_LANE = "headrace_lane_hits"
 _HITS_OF = {f"{carries} {status}": (carries, status) for carries in CLASSES for status in ("2xx", "3xx", "4xx")}
@@ -76,13 +81,16 @@ class Hit(Protocol):
     def logged(self) -> str: ...
     @property
     def subject(self) -> str: ...
+    @property
+    def report(self) -> str: ...
 
 
 class Account:
     """The counters and the access log of one worker."""
 
-    def __init__(self, row: Row, log: "AccessLog | None", reasons: tuple[str, ...]) -> None:
-        self._row, self._log = row, log
+    def __init__(self, row: Row, log: "AccessLog | None", reasons: tuple[str, ...], watch: Watch | None = None) -> None:
+        """`watch` is told what players report of themselves."""
+        self._row, self._log, self._watch = row, log, watch
         self._reasons = frozenset(reasons)
         self._handling = {each: row.column("headrace_responses_total", each) for each in Handling}
         self._class = [row.column("headrace_status_total", each) for each in _CLASSES]
@@ -108,6 +116,8 @@ class Account:
             cells[hits] += 1
         if exchange.handling is Handling.REFUSED and exchange.reason in self._reasons:
             self._row.add("headrace_refusals_total", exchange.reason)
+        if self._watch is not None and exchange.handling not in _UNHEARD:
+            self._pass_on(exchange, self._watch)
         if self._log:
             self._log.write(line_of(exchange, time.time(), time.perf_counter() - exchange.began))
 
@@ -116,8 +126,15 @@ class Account:
         cells = self._row.cells
         cells[self._hits[answer.ready.counted]] += 1
         cells[self._hit_bytes] += sent
+        if answer.report and self._watch is not None:
+            self._watch.told(answer.report, client, answer.subject)
         if self._log:
             self._log.write(hit_line(answer, client, sent, reason, time.time(), seconds))
+
+    def _pass_on(self, exchange: Exchange, watch: Watch) -> None:
+        said = key.report(exchange.query) or heads.report(exchange.fields)
+        if said:
+            watch.told(said, exchange.remote, exchange.subject)
 
 
 def _class_of(status: int) -> int:

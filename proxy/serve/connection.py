@@ -18,6 +18,7 @@ from kit.clock import Clock
 from kit.metrics import Row
 from proxy.serve.exchange import request_id
 from proxy.serve.pacing import UNPACED, Pacing
+from proxy.serve.watch import Watch
 from proxy.serve.wire import Sent, head
 
 _NEVER_S = 1e9
@@ -53,6 +54,8 @@ class Server(web.Server):
         self.patience, self.row, self.clock, self.pacing = patience, row, clock, pacing
         self.entrance: Entrance | None = None
         """What stands before the server on a TLS listener."""
+        self.watch: Watch | None = None
+        """Who looks at the sockets of viewers."""
         self.draining = False
         """Every answer is the last of its connection."""
         self.empty = asyncio.Event()
@@ -164,6 +167,8 @@ class Connection(RequestHandler):
         self._disarm()
         if self._idle_timer is not None:
             self._idle_timer.cancel()
+        if self._server.watch is not None and self.transport is not None and self.beneath is None:
+            self._server.watch.met(self.client, self.transport.get_extra_info("socket"))
         self._server.closed(self.client)
         super().connection_lost(exc)
 

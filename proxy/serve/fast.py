@@ -6,7 +6,9 @@ cannot be told apart (a body, an odd field, a torn head that stays odd) makes th
 
 import asyncio
 import os
+import socket
 import time
+from collections.abc import Callable
 from enum import Enum, auto
 from typing import Any
 
@@ -18,11 +20,13 @@ from proxy.serve.heads import MOST_BYTES, sound
 from proxy.serve.lane import Lane, Reply
 from proxy.serve.outbox import Outbox
 from proxy.serve.pacing import Pacing
+from proxy.serve.watch import DYNAMIC
 from proxy.serve.wire import reset
 from proxy.serve.writable import Writable
 from proxy.store.bodies import FileBody, MemoryBody
 
 _LEFT = "viewer left"
+_DYNAMIC = DYNAMIC.encode()
 _TURN = 32
 """Pipelined requests answered before the loop serves somebody else."""
 _EARLY_BYTES = 65_536
@@ -85,6 +89,7 @@ class FastConnection(Connection):
         "_outbox",
         "_part",
         "_reply",
+        "_says",
         "_turn",
         "_writable",
     )
@@ -102,6 +107,8 @@ class FastConnection(Connection):
         self._outbox: Outbox | EncryptedOutbox | None = None
         self._reply: Reply | None = None
         self._began = 0.0
+        watch = server.watch
+        self._says = watch.dynamic if watch is not None and watch.speaks else None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The lane writes to the socket itself, but never under TLS: nothing may pass it by."""
@@ -266,6 +273,8 @@ class FastConnection(Connection):
 
     def _send(self, reply: Reply) -> bool:
         """Send at once what the socket takes. False when the rest is on its way, or the connection ends."""
+        if self._says is not None:
+            reply = self._with_dynamic(reply, self._says)
         body, (start, end) = reply.body, reply.ready.span
         if type(body) is MemoryBody:
             data = body.data
@@ -311,6 +320,13 @@ class FastConnection(Connection):
         """All was sent in one go; whether the connection stays."""
         self._account(reply, sent, "")
         return self._leave() if reply.close else True
+
+    def _with_dynamic(self, reply: Reply, says: Callable[[socket.socket], str]) -> Reply:
+        """The answer, its head saying how this connection is."""
+        raw = self.transport.get_extra_info("socket") if self.transport is not None else None
+        if raw is None:
+            return reply
+        return reply._replace(head=b"%b%b: %b\r\n\r\n" % (reply.head[:-2], _DYNAMIC, says(raw).encode()))
 
     def _encrypt(self, reply: Reply, data: bytes) -> bool:
         """Give all to TLS, which keeps what the socket does not take. The kernel lets go of who takes nothing."""

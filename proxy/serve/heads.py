@@ -24,7 +24,8 @@ _FRAMING = frozenset({"content-length", "transfer-encoding", "expect", "upgrade"
 """Fields that announce a body, or another way to read the connection."""
 _AIOHTTPS = frozenset({"max-forwards"})
 """Fields that mean more than a stored answer can say."""
-_UNREPEATED = frozenset({"headrace-node"})
+_REPORTS = frozenset({"cmcd-request", "cmcd-object", "cmcd-status", "cmcd-session"})
+_UNREPEATED = _REPORTS | {"headrace-node"}
 """Fields that no two requests have in common."""
 CONDITIONS = frozenset({"range", "if-range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since"})
 _SINGLE = CONDITIONS | {"host", "connection", "x-request-id"}
@@ -42,6 +43,8 @@ class Block:
     close: bool
     conditions: Fields
     request_id: str | None
+    report: str
+    """What a player says of itself (`report`)."""
 
 
 Head = tuple[str, Block, int]
@@ -108,4 +111,10 @@ def parse(text: bytes, cache: str) -> Block | None:
         close=any(_PERSISTENCE[each.lower()] for each in persistence),
         conditions=tuple(each for each, name in zip(fields, names, strict=True) if name in CONDITIONS),
         request_id=ids[0] if ids and valid_id(ids[0]) else None,
+        report=report(fields),
     )
+
+
+def report(fields: Fields) -> str:
+    """A player's report in the header fields of a request (CTA-5004), as one dictionary; "" without one."""
+    return ", ".join(value for name, value in fields if name.lower() in _REPORTS)

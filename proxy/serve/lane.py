@@ -20,7 +20,7 @@ from kit.errors import BadRequest
 from kit.memo import Memo
 from proxy.http import target as targets
 from proxy.http.fields import Fields
-from proxy.rules.key import cache_key
+from proxy.rules.key import cache_key, report, strip_cmcd
 from proxy.rules.meta import Meta
 from proxy.rules.variants import Variants, from_meta, key_in
 from proxy.serve.account import Account, safe
@@ -51,6 +51,8 @@ class Reply(NamedTuple):
     """The target as the log may have it, fit for a JSON string."""
     subject: str
     close: bool
+    report: str
+    """What the player says of itself."""
 
 
 @dataclass(slots=True, eq=False)
@@ -66,6 +68,10 @@ class Route:
     listed: Meta | None = None
     """What lay under the key where that was no answer to give, and the list of variants that it was."""
     variants: Variants | None = None
+    report: str = ""
+    """What the player says of itself in the query."""
+    base: "Route | None" = None
+    """Of a target with a report: that of the same target without it, which is kept."""
 
 
 class Lane:
@@ -105,7 +111,10 @@ class Lane:
             return None
         number = block.request_id or self._new_id()
         head = known.head(number, now, close=block.close)
-        return None if head is None else Reply(head, body, known, number, route.logged, passage[1], block.close)
+        if head is None:
+            return None
+        said = route.report or block.report
+        return Reply(head, body, known, number, route.logged, passage[1], block.close, said)
 
     def drain(self) -> None:
         """Every answer from here on is its connection's last. What is remembered of heads goes, so that requests cost
@@ -135,14 +144,19 @@ class Lane:
             return None
         if len(target) > _LOGGED or ("?" in rest and not query):
             return None
-        route = Route(cache_key(self._authority, rest), safe(self._tier.logged(target)), None, {})
-        if "CMCD=" not in query:  # what players report is said once
-            self._routes.put(rest, route)
+        logged = safe(self._tier.logged(target))
+        if said := report(query):  # what players report is said once; the target without it is everybody's
+            plain = strip_cmcd(rest)
+            base = self._routes.get(plain) or self._route(strip_cmcd(target), plain)
+            return Route(base.key, logged, base.whole, base.conditioned, report=said, base=base) if base else None
+        route = Route(cache_key(self._authority, rest), logged, None, {})
+        self._routes.put(rest, route)
         return route
 
     def _variant(self, route: Route, listed: Meta, block: Block, now: float) -> tuple[StoredBody, Ready] | None:
         """What fill.variants finds first for this request, where it is at hand; `listed` is what lies under the key. It
         is kept ready as other answers are, under a key that no target can have."""
+        route = route.base or route
         if route.listed is not listed:
             route.listed, route.variants = listed, from_meta(listed)
         variants = route.variants
@@ -166,6 +180,7 @@ class Lane:
     def _prepare(self, route: Route, meta: Meta, body: StoredBody, conditions: Fields) -> Ready | None:
         """The answer made now, to be found ready the next time; None for what is no answer to this request, or not the
         lane's to give."""
+        route = route.base or route
         if route.key == meta.key:
             route.key = meta.key  # the store's own text: equal by identity, which is seen without reading it
         if not meta.status or meta.vary != route.vary:  # a list of variants, or not the one that was asked for

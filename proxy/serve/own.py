@@ -9,7 +9,7 @@ import secrets
 from proxy.http import target as targets
 from proxy.http.fields import Fields, single, without
 from proxy.serve.exchange import Exchange
-from proxy.serve.tier import Direct, Passage, Tier
+from proxy.serve.tier import Direct, Intake, Passage, Tier
 
 OWN = "Headrace-Own"
 """The field with the secret; it goes no further."""
@@ -30,7 +30,7 @@ class OwnTier:
         self.answer_fields, self.grace, self.reasons = tier.answer_fields, tier.grace, tier.reasons
         self.logged, self.quick = tier.logged, tier.quick
 
-    def admit(self, exchange: Exchange, now: float) -> Passage | Direct:
+    def admit(self, exchange: Exchange, now: float) -> Passage | Direct | Intake:
         """See Tier."""
         given = single(exchange.fields, OWN)
         if given is None or not hmac.compare_digest(given.encode("utf-8", "surrogateescape"), self._secret):

@@ -36,9 +36,11 @@ from proxy.serve import deliver
 from proxy.serve.account import Account
 from proxy.serve.connection import Connection
 from proxy.serve.exchange import Exchange, Handling, check_target, recognise
+from proxy.serve.intake import taken_in
 from proxy.serve.onward import LoopDetected, NotCached, Onward
 from proxy.serve.passing import Passer
-from proxy.serve.tier import Direct, Passage, Tier
+from proxy.serve.tier import Direct, Intake, Passage, Tier
+from proxy.serve.watch import Watch
 from proxy.serve.wire import Answer, Sent, cut
 from proxy.store.bodies import Body
 from proxy.store.sparse import SparseBody
@@ -70,11 +72,12 @@ class Pipeline:
         clock: Clock,
         authority: str,
         send_timeout_s: float,
+        watch: Watch | None = None,
     ) -> None:
         self._name, self._tier, self._store, self._filler = name, tier, store, filler
         self._passer, self._account, self._clock = passer, account, clock
         self._onward = Onward(name, tier)
-        self._authority, self._send_timeout_s = authority, send_timeout_s
+        self._authority, self._send_timeout_s, self._watch = authority, send_timeout_s, watch
 
     async def __call__(self, request: BaseRequest) -> StreamResponse:
         """Answer one request; every way out is accounted for."""
@@ -82,7 +85,8 @@ class Pipeline:
         exchange.logged_target = self._tier.logged(exchange.target[:1024])
         connection = request.protocol
         assert isinstance(connection, Connection)
-        answer = Answer(exchange, connection, now=self._clock.wall(), send_timeout_s=self._send_timeout_s)
+        says = self._watch if self._watch is not None and self._watch.speaks else None
+        answer = Answer(exchange, connection, now=self._clock.wall(), send_timeout_s=self._send_timeout_s, says=says)
         try:
             return await self._answer(exchange, answer)
         except HeadraceError as error:
@@ -112,6 +116,8 @@ class Pipeline:
             exchange.handling = Handling.DIRECT
             return await self._direct(exchange, answer, passage)
         exchange.subject = passage.subject
+        if isinstance(passage, Intake):
+            return await self._take_in(exchange, answer, passage)
         key = cache_key(self._authority, passage.target)
         came_back = self._onward.came_back(exchange)
         if exchange.method not in ("GET", "HEAD"):
@@ -262,6 +268,14 @@ class Pipeline:
         if exchange.method != "HEAD" and direct.body:
             await answer.send(direct.body)
         return await answer.end()
+
+    async def _take_in(self, exchange: Exchange, answer: Answer, intake: Intake) -> Sent:
+        """Events of a player: taken, and no more said of them."""
+        body = await taken_in(exchange.request, intake.limit, self._send_timeout_s)
+        if self._watch is not None and self._watch.listens:
+            self._watch.events(body, exchange.remote, intake.subject)
+        exchange.handling = Handling.DIRECT
+        return await self._direct(exchange, answer, Direct(204, ()))
 
     async def _refuse(self, exchange: Exchange, answer: Answer, error: HeadraceError) -> Sent:
         """The one place that renders errors: refusals are constant, others name their kind."""

@@ -24,6 +24,14 @@ class Direct:
     body: bytes = b""
 
 
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """The tier takes the body, for its watch (Watch.events); at most `limit` bytes. `subject` as in Passage."""
+
+    subject: str
+    limit: int
+
+
 class Tier(Protocol):
     """One tier's rules; all methods are quick and do no I/O."""
 
@@ -40,7 +48,7 @@ class Tier(Protocol):
         """The target as the log may have it: without secrets."""
         ...
 
-    def admit(self, exchange: Exchange, now: float) -> Passage | Direct:
+    def admit(self, exchange: Exchange, now: float) -> Passage | Direct | Intake:
         """Whether this request may pass at `now` (wall clock). Raises kit.errors.Refused or BadRequest."""
         ...
 

@@ -18,6 +18,7 @@ from proxy.http import dates
 from proxy.http.fields import Fields, single, values
 from proxy.serve.classes import class_of
 from proxy.serve.exchange import Exchange
+from proxy.serve.watch import DYNAMIC, Watch
 
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 _BODILESS = frozenset({204, 304})
@@ -60,8 +61,12 @@ class Host(Protocol):
 class Answer:
     """One answer on its way. `begin` once, `send` any number of times, `end` once; or `cut`."""
 
-    def __init__(self, exchange: Exchange, host: Host, *, now: float, send_timeout_s: float) -> None:
+    def __init__(
+        self, exchange: Exchange, host: Host, *, now: float, send_timeout_s: float, says: Watch | None = None
+    ) -> None:
+        """`says`: what the answer says of its connection, if anything."""
         self._exchange, self._host, self._now, self._timeout_s = exchange, host, now, send_timeout_s
+        self._says = says
         self._chunked = False
         self.until_close = False
         """The end of the connection is the end of the body."""
@@ -82,6 +87,8 @@ class Answer:
         bodiless = exchange.method == "HEAD" or status in _BODILESS
         self._chunked = length is None and not bodiless and exchange.request.version >= (1, 1)
         self.until_close = length is None and not bodiless and not self._chunked
+        if self._says is not None:
+            fields += dynamic(self._says, exchange.request)
         exchange.status = status
         exchange.carries = class_of(single(fields, "Content-Type"))
         self._closing |= close or self.until_close
@@ -110,6 +117,12 @@ class Answer:
     async def _write(self, data: bytes) -> None:
         async with asyncio.timeout(self._timeout_s):
             await self._exchange.request.writer.write(data)
+
+
+def dynamic(says: Watch, request: BaseRequest) -> Fields:
+    """How the connection of a request is (CTA-5006); nothing when it is gone."""
+    raw = request.transport.get_extra_info("socket") if request.transport is not None else None
+    return () if raw is None else ((DYNAMIC, says.dynamic(raw)),)
 
 
 def cut(request: BaseRequest, *, at_once: bool = False) -> Cut:

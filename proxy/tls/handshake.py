@@ -139,6 +139,8 @@ class Handshake(asyncio.Protocol):
         connection.beneath = transport
         encrypted.set_protocol(connection)
         connection.connection_made(encrypted)
+        if connection.client and self._entrance.server.watch is not None:
+            self._entrance.server.watch.met(connection.client, transport.get_extra_info("socket"))
 
     def _count(self, outcome: str) -> None:
         self._entrance.row.add("headrace_tls_handshakes_total", outcome)

@@ -15,6 +15,7 @@ from control.api.service import Service
 from control.contract.credential import Credential
 from control.contract.errors import NoEdgeLeft
 from control.contract.messages import ChooseRequest, LoadParts, Report
+from control.contract.observations import Observations, Quality, RoundTrip
 from control.enrol import fleet_key, write_credential
 from control.main import building
 from control.node import ControlLink, Reporter
@@ -22,11 +23,14 @@ from control.node.link import checked_url
 from control.node.reporter import LONGEST_S, pause_s
 from kit.clock import ManualClock, SystemClock
 from kit.errors import SettingsError, UpstreamFailed
+from kit.hashing import rank
 from kit.service import listening
 from origin.contract.headers import NODE, REFUSAL_BODY
 from tests.control.support import report, until
+from tests.support.geo import PLACES, write_database
 
 CLOCK = SystemClock()
+SEEN = "/api/v1/nodes/{}/observations"
 CHOOSE = "/api/v1/steering/choose"
 BEAT = "/api/v1/nodes/{}/heartbeat"
 
@@ -277,3 +281,106 @@ def test_the_fleet_key_is_made_once_and_private(tmp_path: Path) -> None:
     (tmp_path / "bad").write_text("zz")
     with pytest.raises(SettingsError):
         fleet_key(tmp_path / "bad")
+
+
+async def test_what_edges_measure_moves_the_choice(control: Installation) -> None:
+    """CTL-03, D-15: the second candidate wins for the network that is nearer to it, and for no other."""
+    for name in ("edge-1", "edge-2"):
+        await control.beat(name)
+    first, second = rank("bbb", ["edge-1", "edge-2"])
+    for name, ms in ((first, 80.0), (second, 20.0)):
+        told = Observations(round_trips=(RoundTrip(network="10.0.7.0/24", ms=ms, count=3),))
+        status, answer = await control.post(name, "edge", SEEN.format(name), told.encode())
+        assert (status, json.loads(answer)) == (200, {"taken": 1})
+    for client, expected in (("10.0.7.9", [second, first]), ("10.0.8.9", [first, second])):
+        _, answer = await control.choose(client)
+        assert [each["id"] for each in answer["edges"]] == expected
+    async with control.session.get(control.url + "/health") as response:
+        assert (await response.json())["history"] == {"networks": 1, "redis": None, "error": None}
+
+
+@pytest.mark.parametrize(
+    ("trips", "says"),
+    [
+        ([{"network": "10.0.7.0/23", "ms": 1, "count": 1}], "network"),
+        ([{"network": "10.0.7.1/24", "ms": 1, "count": 1}], "network"),
+        ([{"network": "10.0.7.0/24", "ms": 0, "count": 1}], "ms"),
+        ([{"network": "10.0.7.0/24", "ms": 1e9, "count": 1}], "ms"),
+        ([{"network": "10.0.7.0/24", "ms": 1, "count": 0}], "count"),
+        ([{"network": "10.0.7.0/24", "ms": 1, "count": 1}] * 65, "roundTrips"),
+    ],
+)
+async def test_observations_are_checked_strictly(control: Installation, trips: list, says: str) -> None:
+    body = json.dumps({"roundTrips": trips}).encode()
+    status, answer = await control.post("edge-1", "edge", SEEN.format("edge-1"), body)
+    assert status == 400
+    assert says in json.loads(answer)["message"]
+
+
+async def test_players_votes_become_a_score(control: Installation) -> None:
+    """Issue 5, part 6: what players see, by edge."""
+    rows = tuple(Quality(network=f"10.0.{n}.0/24", stream="vod", votes=9, stalled=9, stalls=9) for n in range(25))
+    status, answer = await control.post("edge-1", "edge", SEEN.format("edge-1"), Observations(quality=rows).encode())
+    assert (status, json.loads(answer)) == (200, {"taken": 25})
+    found = control.service.votes.qoe("edge-1")
+    assert found is not None and found.score == pytest.approx(0.4)
+    async with control.session.get(control.url + "/metrics") as response:
+        text = await response.text()
+    assert 'headrace_control_votes_total{stream="vod"} 225.0' in text
+    assert 'headrace_control_stalled_votes_total{stream="vod"} 225.0' in text
+
+
+async def test_only_an_edge_tells_of_viewers_and_only_of_its_own(control: Installation) -> None:
+    body = Observations().encode()
+    for who, role, path in (("shield-1", "shield", "shield-1"), ("edge-2", "edge", "edge-1")):
+        assert await control.post(who, role, SEEN.format(path), body) == (403, REFUSAL_BODY)
+
+
+async def test_health_says_that_there_is_no_geo_database(control: Installation) -> None:
+    async with control.session.get(control.url + "/health") as response:
+        assert (await response.json())["geo"] == {"databases": [], "defaultRegion": "east"}
+
+
+async def test_the_database_names_the_nearest_region(tmp_path: Path) -> None:
+    """CTL-04, C-64: and without `next` the regions follow by distance."""
+    file = write_database(tmp_path / "places.mmdb")
+    settings = ControlSettings(
+        fleet_key_file=tmp_path / "fleet",
+        geo_database=file,
+        regions={
+            "east": Region(latitude=40.7, longitude=-74.0),
+            "europe": Region(latitude=50.1, longitude=8.7),
+            "asia": Region(latitude=35.7, longitude=139.7),
+        },
+        default_region="asia",
+    )
+    async with building(settings, CLOCK) as service:
+        regions = [service.places.region(client) for client in ("10.1.0.1", "10.2.0.1", "10.3.0.1", "10.9.0.1")]
+        assert regions == ["europe", "east", "asia", "asia"]
+        assert service.policy.next["east"] == ("europe", "asia")
+        write_database(file, PLACES | {"10.9.0.0/16": {"country_code": "FR"}})
+        await service.geo.look()
+        assert service.places.region("10.9.0.1") == "europe"
+
+
+async def test_control_does_not_start_on_a_torn_database(tmp_path: Path) -> None:
+    file = tmp_path / "places.mmdb"
+    file.write_bytes(b"torn")
+    settings = ControlSettings(fleet_key_file=tmp_path / "fleet", geo_database=file)
+    with pytest.raises(SettingsError, match=r"places\.mmdb: no whole MaxMind DB"):
+        async with building(settings, CLOCK):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("regions", "says"),
+    [
+        ({"a": {"latitude": 50}}, "both or not at all"),
+        ({"a": {"countries": ["DE"]}, "b": {"countries": ["DE", "FR"]}}, "two regions: DE"),
+        ({"a": {"countries": ["de"]}}, "pattern"),
+        ({"a": {"latitude": 91, "longitude": 0}}, "less than or equal to 90"),
+    ],
+)
+def test_regions_are_checked(tmp_path: Path, regions: dict, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        ControlSettings.model_validate({"fleet_key_file": tmp_path / "f", "regions": regions, "default_region": "a"})

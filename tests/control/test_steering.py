@@ -6,8 +6,11 @@ from hypothesis import strategies as st
 
 from control.registry.model import Node
 from control.steering.choose import Candidates, Choice, Latency, NoEdge, Policy, Why, WhyNone, choose
-from control.steering.place import Places
+from control.steering.place import Geography, How, Places, nearest_first
 from control.steering.ranks import Ranks
+from geo.centroids import CENTROIDS
+from geo.database import Place
+from geo.distance import Point
 from kit.hashing import rank
 from tests.control.support import NOW, node, picture
 
@@ -184,3 +187,43 @@ def test_the_longest_network_names_the_region(client: str, region: str) -> None:
 def test_two_regions_cannot_claim_one_network() -> None:
     with pytest.raises(ValueError, match="belongs to east and west"):
         Places({"east": ["10.0.0.0/8"], "west": ["10.0.0.0/8"]}, "east")
+
+
+GEO = {
+    "192.0.2.1": Place("DE", Point(52.5, 13.4), "192.0.2.0/24"),
+    "192.0.2.2": Place("US", CENTROIDS["US"], "192.0.2.0/24"),
+    "192.0.2.3": Place("CH", CENTROIDS["CH"], "192.0.2.0/24"),
+    "192.0.2.4": Place(None, None, "192.0.2.0/24"),
+    "10.0.0.9": Place("US", CENTROIDS["US"], "10.0.0.0/8"),
+}
+CITIES = {"frankfurt": Point(50.1, 8.7), "chicago": Point(41.9, -87.6), "tokyo": Point(35.7, 139.7)}
+
+
+@pytest.mark.parametrize(
+    ("client", "region", "how"),
+    [
+        ("10.0.0.9", "lab", How.NETWORK),
+        ("192.0.2.1", "frankfurt", How.DISTANCE),
+        ("192.0.2.2", "chicago", How.DISTANCE),
+        ("192.0.2.3", "tokyo", How.COUNTRY),
+        ("192.0.2.4", "home", How.DEFAULT),
+        ("192.0.2.5", "home", How.DEFAULT),
+    ],
+)
+def test_network_then_country_then_distance_then_default(client: str, region: str, how: How) -> None:
+    """CTL-04: the settings before the database, and in the database what was said before what is near."""
+    places = Places({"lab": ["10.0.0.0/8"]}, "home", Geography(GEO.get, CITIES, {"CH": "tokyo"}))
+    found = places.standing(client)
+    assert (found.region, found.how, found.place) == (region, how, GEO.get(client))
+
+
+def test_without_coordinates_a_place_is_no_region() -> None:
+    assert Places({}, "home", Geography(GEO.get)).region("192.0.2.1") == "home"
+
+
+def test_c_64_the_nearest_region_takes_over() -> None:
+    assert nearest_first(CITIES) == {
+        "frankfurt": ("chicago", "tokyo"),
+        "chicago": ("frankfurt", "tokyo"),
+        "tokyo": ("frankfurt", "chicago"),
+    }

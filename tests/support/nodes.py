@@ -12,6 +12,7 @@ from configs.schema.node import EdgeSettings
 from edge.admit.open import OpenTier
 from kit.clock import Clock, SystemClock
 from kit.metrics import Board
+from kit.post import Sender
 from proxy.fill.leases import Leases
 from proxy.host.worker import Role, engine, families
 from proxy.serve.connection import Server
@@ -90,10 +91,11 @@ async def node(
     visited: Marks | None = None,
     leases: int | None = None,
     asked: SecondHit | None = None,
+    post: Sender | None = None,
     **changes: Any,
 ) -> AsyncIterator[Node]:
     """One worker's engine before `origin`. With `board`, it is worker `number` of a node that has several; with
-    `leases` (a file in memory) they fill as one."""
+    `leases` (a file in memory) they fill as one; with `post` it has a supervisor."""
     wanted = settings(directory, origin, **changes)
     role = role or Role(tier or OpenTier(), (origin,), wanted.authority)
     places = wanted.store.cache_dir
@@ -101,7 +103,7 @@ async def node(
         disk.prepare(place)
     own = Board(families(role.tier.reasons, len(places), wanted.store.tenants), 3) if board is None else board
     held = Leases(leases, number) if leases is not None else None
-    async with engine(wanted, role, own, number, clock or SystemClock(), visited, held, asked) as server:
+    async with engine(wanted, role, own, number, clock or SystemClock(), visited, held, asked, post) as server:
         listening = socket.create_server(("127.0.0.1", 0))
         if send_buffer:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)

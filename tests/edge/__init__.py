@@ -1,0 +1,1 @@
+"""What is an edge's own: what it sees of its viewers."""

@@ -1,0 +1,1 @@
+"""Addresses, places, distances and territories; databases are made here, with private ranges."""
