@@ -11,7 +11,7 @@ from configs.schema.base import host_port
 from configs.schema.control import ControlSettings
 from control.api.app import public_app
 from control.api.metrics import Metrics
-from control.api.service import Service, places, policy
+from control.api.service import Service, live, places, policy
 from control.console.access import Access
 from control.console.app import admin_app
 from control.contract.credential import issue
@@ -32,16 +32,18 @@ async def building(settings: ControlSettings, clock: Clock) -> AsyncIterator[Ser
     """All parts of one control process; on leaving, its tasks and connections are gone. SettingsError."""
     key = fleet_key(settings.fleet_key_file)
     registry = await _registry(settings, clock)
+    rules = policy(settings)
     try:
         yield Service(
             settings=settings,
             credential=issue(key, "control", "control"),
             registry=registry,
-            policy=policy(settings),
+            policy=rules,
             places=_places(settings),
             ranks=Ranks(),
             clock=clock,
             metrics=Metrics(),
+            live=live(settings, key, registry, rules, tuple),
         )
     finally:
         await registry.close()

@@ -1,5 +1,6 @@
 """What the handlers share: settings, map, rules and counters of one control process."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from configs.schema.control import ControlSettings
@@ -7,6 +8,9 @@ from control.api.metrics import Metrics
 from control.contract.credential import Credential
 from control.registry.model import Registry
 from control.steering.choose import Policy
+from control.steering.live import Live
+from control.steering.order import Rules
+from control.steering.overrides import Override
 from control.steering.place import Places
 from control.steering.ranks import Ranks
 from kit.clock import Clock
@@ -24,6 +28,7 @@ class Service:
     ranks: Ranks
     clock: Clock
     metrics: Metrics
+    live: Live
 
 
 def policy(settings: ControlSettings) -> Policy:
@@ -35,6 +40,20 @@ def policy(settings: ControlSettings) -> Policy:
         bands=settings.bands,
         candidates=settings.candidates,
     )
+
+
+def live(
+    settings: ControlSettings,
+    fleet_key: bytes,
+    registry: Registry,
+    rules: Policy,
+    overrides: Callable[[], tuple[Override, ...]],
+) -> Live:
+    """What steers running sessions."""
+    listens = None if settings.listen.endswith(":0") else f"http://{settings.listen}"
+    times = Rules(settings.leave_load, settings.steer_wrong_ttl_s, settings.steer_calm_ttl_s)
+    base = settings.public_url or listens
+    return Live(fleet_key, base, policy=rules, rules=times, picture=registry.map, overrides=overrides)
 
 
 def places(settings: ControlSettings) -> Places:

@@ -7,6 +7,7 @@ from control.api.service import Service
 from control.contract.errors import NoEdgeLeft
 from control.contract.messages import CHOOSE_PATH, ChooseAnswer, ChooseRequest, Edge
 from control.steering.choose import Candidates, NoEdge, choose
+from control.steering.session import Session, network_of
 
 
 def routes(service: Service) -> list[web.RouteDef]:
@@ -30,8 +31,14 @@ def steer(service: Service, asked: ChooseRequest) -> ChooseAnswer:
     match choose(nodes, region, asked.content_id, now, service.policy, service.ranks, {}):
         case Candidates(edges):
             service.metrics.choices.labels(edges[0].why).inc()
+            ways = [each.node.id for each in edges][: service.settings.pathways]
+            network = network_of(asked.client)
+            session = Session(asked.session_id, asked.content_id, region, network, tuple(ways))
             return ChooseAnswer(
-                edges=tuple(Edge(id=each.node.id, url=each.node.url) for each in edges), map_version=nodes.version
+                edges=tuple(Edge(id=each.node.id, url=each.node.url) for each in edges),
+                map_version=nodes.version,
+                pathways=len(ways),
+                steering=service.live.url(session),
             )
         case NoEdge(why):
             service.metrics.choices.labels(why).inc()
