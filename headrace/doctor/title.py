@@ -53,11 +53,12 @@ async def examine(origin_url: str, token: str, content_id: str) -> Result:
         fetcher = Fetcher(session)
         visits = await walk_hls(fetcher, playback["manifestUrl"])
         seen = {visit.url for visit in visits}
+        seen.add(playback["manifestUrl"].partition("?")[0])
         rest = [url for name in assets if (url := f"{base}/{name}") not in seen]
         visits += await asyncio.gather(*(fetcher.get(url) for url in rest))
     result = Result(content_id, listed["version"], base.split("/~")[0])
     for visit in visits:
-        _judge(result, visit, visit.url.removeprefix(f"{base}/"), assets)
+        _judge(result, visit, visit.url.removeprefix(f"{base}/").partition("?")[0], assets)
     result.seconds = time.perf_counter() - began
     return result
 
@@ -74,5 +75,7 @@ def _judge(result: Result, visit: Visit, name: str, assets: dict[str, Any]) -> N
         result.findings.append(f"{name}: status {visit.status}")
     elif stored is None:
         result.findings.append(f"{name}: named by a playlist, unknown to origin")
+    elif visit.own and stored["kind"] == "master":
+        pass  # its bytes are this session's; what it names was fetched
     elif (visit.size, visit.sha256) != (stored["size"], stored["sha256"]):
         result.findings.append(f"{name}: {visit.size} bytes differ from the {stored['size']} that origin stored")

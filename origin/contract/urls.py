@@ -9,6 +9,8 @@ CONTENT = "/content/"
 MASTER_HLS = "master.m3u8"
 MASTER_DASH = "manifest.mpd"
 TOKEN_MARK = "/~"
+AVERAGE_BANDWIDTH = "urn:headrace:average-bandwidth"
+"""Scheme of a DASH property: bit/s of a video rung with the heaviest sound, as AVERAGE-BANDWIDTH says it in HLS."""
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 
 

@@ -37,6 +37,7 @@ from proxy.serve.account import Account
 from proxy.serve.exchange import Exchange, Handling, check_target, recognise
 from proxy.serve.onward import LoopDetected, NotCached, Onward
 from proxy.serve.passing import Passer
+from proxy.serve.rendering import rendered
 from proxy.serve.tier import Direct, Passage, Tier
 from proxy.serve.wire import Answer, Sent, cut
 from proxy.store.bodies import Body
@@ -108,7 +109,7 @@ class Pipeline:
         if isinstance(passage, Direct):
             exchange.handling = Handling.DIRECT
             return await self._direct(exchange, answer, passage)
-        exchange.subject = passage.subject
+        exchange.subject, exchange.render = passage.subject, passage.render
         key = cache_key(self._authority, passage.target)
         came_back = self._onward.came_back(exchange)
         if exchange.method not in ("GET", "HEAD"):
@@ -153,7 +154,7 @@ class Pipeline:
             case Revalidate():
                 return await self._fill(exchange, answer, ask(), stored, decision)
             case Miss(vary):
-                if exchange.method == "HEAD":  # a head alone is not worth fetching a body for
+                if exchange.method == "HEAD" and not exchange.render:  # a head is not worth fetching a body for
                     why = Forward.VARY_MISS if vary else Forward.URI_MISS
                     return await self._passer.pass_on(exchange, answer, passage, key, why)
                 if self._filler.passes(key):
@@ -213,9 +214,12 @@ class Pipeline:
     ) -> Sent:
         stated = int(age(meta, self._clock.wall()))
         common = self._common(exchange)
-        fields = without(meta.fields, ("Age", "Cache-Status", *(name for name, _ in common)))
-        made = deliver.plan(meta.status, fields, meta.validators, body.length, exchange.method, exchange.fields)
         try:
+            if exchange.render is not None and meta.status == 200:
+                whole = self._filler.reading(ask(), meta, body) if isinstance(body, SparseBody) else body
+                meta, body = await rendered(exchange.render, meta, whole)
+            fields = without(meta.fields, ("Age", "Cache-Status", *(name for name, _ in common)))
+            made = deliver.plan(meta.status, fields, meta.validators, body.length, exchange.method, exchange.fields)
             if isinstance(body, SparseBody):
                 body, member = await self._slices(exchange, made, meta, body, member, ask())
             extra = (("Age", str(stated)), ("Cache-Status", member), *common)
@@ -245,7 +249,7 @@ class Pipeline:
         ranged = tuple(
             (name, value)
             for name, value in exchange.fields
-            if exchange.method == "GET" and name.lower() in _LOWER_CONDITIONAL
+            if exchange.method == "GET" and not exchange.render and name.lower() in _LOWER_CONDITIONAL
         )
         return Question(key, strip_cmcd(passage.target), self._asked(exchange), found.flight, answer.hint, ranged)
 
