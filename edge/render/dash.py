@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from edge.render.template import NAMES, STEERING, UNTOUCHED, Template, decoded, place
+from edge.render.template import NAMES, STEERING, UNTOUCHED, Template, Wanted, decoded, place
 from origin.contract.urls import AVERAGE_BANDWIDTH
 
 if TYPE_CHECKING:
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 _NAMESPACE = "urn:mpeg:dash:schema:mpd:2011"
 
 
-def prepare(stored: bytes, cap_kbps: int | None, ways: int, *, steered: bool) -> Template:
-    """The template for a cap and so many pathways. ValueError when `stored` is no MPD."""
+def prepare(stored: bytes, wanted: Wanted) -> Template:
+    """The template. ValueError when `stored` is no MPD."""
     from lxml import etree  # an edge whose viewers all play HLS never loads it
 
     decoded(stored)
@@ -23,11 +23,11 @@ def prepare(stored: bytes, cap_kbps: int | None, ways: int, *, steered: bool) ->
         raise ValueError(f"not XML: {error}") from None
     if root.tag != f"{{{_NAMESPACE}}}MPD":
         raise ValueError("not an MPD")
-    changed = _cap(root, cap_kbps) if cap_kbps is not None else False
-    if ways < 2 and not changed:
+    changed = _cap(root, wanted.cap_kbps) if wanted.cap_kbps is not None else False
+    if wanted.ways < 2 and not changed:
         return UNTOUCHED
-    if ways >= 2:
-        _steer(root, ways, steered)
+    if wanted.ways >= 2:
+        _steer(root, wanted)
     return Template(etree.tostring(root, xml_declaration=True, encoding="UTF-8").decode())
 
 
@@ -57,17 +57,19 @@ def _bits(rung: "_Element") -> int:
     return int(text)
 
 
-def _steer(root: "_Element", ways: int, steered: bool) -> None:
+def _steer(root: "_Element", wanted: Wanted) -> None:
     """BaseURL stands behind ProgramInformation (ISO/IEC 23009-1, 5.3.1.2), here with ContentSteering behind it."""
     at = len(root.findall(_name("ProgramInformation")))
-    for way in range(ways):
+    for way in range(wanted.ways):
         base = root.makeelement(_name("BaseURL"), serviceLocation=NAMES[way])
         base.text = place(way)
         root.insert(at + way, base)
-    if steered:
-        server = root.makeelement(_name("ContentSteering"), defaultServiceLocation=NAMES[0], queryBeforeStart="false")
+    if wanted.steered:
+        server = root.makeelement(_name("ContentSteering"), queryBeforeStart="false")
+        if wanted.default:
+            server.set("defaultServiceLocation", NAMES[0])
         server.text = STEERING
-        root.insert(at + ways, server)
+        root.insert(at + wanted.ways, server)
 
 
 def _name(local: str) -> str:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from edge.render.template import NAMES, STEERING, UNTOUCHED, Template, decoded, place
+from edge.render.template import NAMES, STEERING, UNTOUCHED, Template, Wanted, decoded, place
 
 _VARIANT = "#EXT-X-STREAM-INF:"
 _RENDITION = "#EXT-X-MEDIA:"
@@ -30,17 +30,18 @@ class Entry:
         return dict(self.attributes).get(name)
 
 
-def prepare(stored: bytes, cap_kbps: int | None, ways: int, *, steered: bool) -> Template:
-    """The template for a cap and so many pathways. ValueError when `stored` is no master playlist."""
+def prepare(stored: bytes, wanted: Wanted) -> Template:
+    """The template. ValueError when `stored` is no master playlist."""
     head, entries = _parse(decoded(stored))
-    kept = _capped(entries, cap_kbps)
-    if ways < 2:
+    kept = _capped(entries, wanted.cap_kbps)
+    if wanted.ways < 2:
         if len(kept) == len(entries):
             return UNTOUCHED
         return Template("\n".join([*head, *_lines(kept, 0, named=False), ""]))
-    steering = f'#EXT-X-CONTENT-STEERING:SERVER-URI="{STEERING}",PATHWAY-ID="{NAMES[0]}"'
-    lines = [*head, *([steering] if steered else [])]
-    for at in range(ways):
+    steering = f'#EXT-X-CONTENT-STEERING:SERVER-URI="{STEERING}"'
+    steering += f',PATHWAY-ID="{NAMES[0]}"' if wanted.default else ""
+    lines = [*head, *([steering] if wanted.steered else [])]
+    for at in range(wanted.ways):
         lines += _lines(kept, at, named=True)
     return Template("\n".join([*lines, ""]))
 

@@ -3,11 +3,12 @@
 import hashlib
 from dataclasses import dataclass
 from html import escape
+from urllib.parse import urlsplit
 
 from cachetools import LRUCache
 
 from edge.render import dash, hls
-from edge.render.template import STEERING, Template, place
+from edge.render.template import STEERING, Template, Wanted, place
 from origin.contract import urls
 from origin.contract.pathways import Pathways
 
@@ -38,11 +39,17 @@ def is_master(path: str) -> bool:
     return path.endswith(_ENDINGS)
 
 
+def _distinct(bases: tuple[str, ...]) -> bool:
+    """Whether every edge has a host name of its own. Shaka shuns a failed host whatever its port; where that leaves it
+    no pathway it goes back to the one said to be the default, be it dead, and to all of them where none is said."""
+    return len({urlsplit(each).hostname for each in bases}) == len(bases)
+
+
 class Masters:
     """Renders; remembers templates, boundedly."""
 
     def __init__(self, memory: int = MEMORY) -> None:
-        self._templates: LRUCache[tuple[bytes, bool, int | None, int], Template] = LRUCache(
+        self._templates: LRUCache[tuple[bytes, Wanted], Template] = LRUCache(
             memory, getsizeof=lambda template: len(template.text)
         )
 
@@ -63,12 +70,12 @@ class Masters:
         return text.replace(STEERING, fill(ways.steering or "")).encode()
 
     def _template(self, stored: bytes, session: Session, ways: Pathways) -> Template:
-        steered = ways.steering is not None
-        key = hashlib.blake2b(stored, digest_size=16).digest(), steered, session.cap_kbps, len(ways.bases)
+        wanted = Wanted(session.cap_kbps, len(ways.bases), ways.steering is not None, _distinct(ways.bases))
+        key = hashlib.blake2b(stored, digest_size=16).digest(), wanted
         template = self._templates.get(key)
         if template is None:
             kind = dash if session.path.endswith(urls.MASTER_DASH) else hls
-            template = kind.prepare(stored, session.cap_kbps, len(ways.bases), steered=steered)
+            template = kind.prepare(stored, wanted)
             if len(template.text) <= self._templates.maxsize:
                 self._templates[key] = template
         return template

@@ -25,6 +25,17 @@ def place(at: int) -> str:
     return f"{MARK}{at}{MARK}"
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What decides a template beside the stored bytes. `ways`: pathways; `steered`: a server is asked for their order;
+    `default`: the first is said to be where play begins."""
+
+    cap_kbps: int | None
+    ways: int
+    steered: bool = False
+    default: bool = True
+
+
 def decoded(stored: bytes) -> str:
     """The text of a stored master. ValueError when it is no UTF-8, or has a place's text in it."""
     text = stored.decode("utf-8")
