@@ -14,6 +14,9 @@ _VARIANT = "#EXT-X-STREAM-INF:"
 _RENDITION = "#EXT-X-MEDIA:"
 _I_FRAMES = "#EXT-X-I-FRAME-STREAM-INF:"
 _ATTRIBUTE = re.compile(r'([A-Z0-9-]+)=("[^"]*"|[^",]*)')
+NOBODY = "."
+"""The pathway of variants that name none (rfc8216bis 4.4.6.2), of which there is none here: players begin with the first
+that they see. Shaka does not steer where PATHWAY-ID is missing."""
 _GROUPS = ("AUDIO", "VIDEO", "SUBTITLES")
 
 
@@ -38,8 +41,8 @@ def prepare(stored: bytes, wanted: Wanted) -> Template:
         if len(kept) == len(entries):
             return UNTOUCHED
         return Template("\n".join([*head, *_lines(kept, 0, named=False), ""]))
-    steering = f'#EXT-X-CONTENT-STEERING:SERVER-URI="{STEERING}"'
-    steering += f',PATHWAY-ID="{NAMES[0]}"' if wanted.default else ""
+    first = NAMES[0] if wanted.default else NOBODY
+    steering = f'#EXT-X-CONTENT-STEERING:SERVER-URI="{STEERING}",PATHWAY-ID="{first}"'
     lines = [*head, *([steering] if wanted.steered else [])]
     for at in range(wanted.ways):
         lines += _lines(kept, at, named=True)

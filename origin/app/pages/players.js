@@ -3,6 +3,7 @@
 // `on.fatal(message)` when play is over. Native HLS is never used: what it does cannot be seen from a page.
 
 const NO_MSE = "This browser has no Media Source Extensions, and this page does not fall back on built-in HLS.";
+const STANDS_MS = 15000;
 const NO_LIBRARY = "The player libraries are not installed at this origin. Its operator gets them with: make demo";
 
 export async function play(kind, video, url, on) {
@@ -58,6 +59,17 @@ function hlsInWords(data) {
   return `The stream could not be decoded (${data.details}).`;
 }
 
+// A request that failed is no end: the player may turn to another edge. Fatal only where play then stands still.
+function unlessItGoesOn(video, on, message) {
+  const [at, until] = [video.currentTime, performance.now() + STANDS_MS];
+  const look = () => {
+    if (video.currentTime > at + 1 || video.ended) return;
+    if (performance.now() < until || video.paused) setTimeout(look, 1000);
+    else on.fatal(message);
+  };
+  look();
+}
+
 async function viaShaka(video, url, on) {
   const shaka = window.shaka;
   if (!shaka) throw new Error(NO_LIBRARY);
@@ -66,7 +78,10 @@ async function viaShaka(video, url, on) {
   const player = new shaka.Player();
   await player.attach(video);
   player.configure({ streaming: { preferNativeHls: false, preferNativeDash: false } });
-  player.addEventListener("error", (event) => on.fatal(shakaInWords(event.detail)));
+  player.addEventListener("error", ({ detail }) => {
+    if (detail.category === shaka.util.Error.Category.NETWORK) unlessItGoesOn(video, on, shakaInWords(detail));
+    else if (detail.severity === shaka.util.Error.Severity.CRITICAL) on.fatal(shakaInWords(detail));
+  });
   player.addEventListener("trackschanged", () => on.subtitles());
   player.getNetworkingEngine().registerResponseFilter((type, response) => {
     if (type !== shaka.net.NetworkingEngine.RequestType.SEGMENT) return;
@@ -107,7 +122,10 @@ async function viaDash(video, url, on) {
   const player = dashjs.MediaPlayer().create();
   player.initialize();
   player.updateSettings({ streaming: { text: { defaultEnabled: false } } });
-  player.on("error", ({ error }) => on.fatal(dashInWords(error)));
+  player.on("error", ({ error }) => {
+    if (error.code >= 25 && error.code <= 29 && video.readyState > 0) unlessItGoesOn(video, on, dashInWords(error));
+    else on.fatal(dashInWords(error));
+  });
   player.on("allTextTracksAdded", () => on.subtitles());
   player.addResponseInterceptor((response) => {
     const { request, headers = {} } = response;
@@ -116,8 +134,10 @@ async function viaDash(video, url, on) {
     }
     return Promise.resolve(response);
   });
+  const ready = new Promise((resolve) => ["streamInitialized", "error"].forEach((event) => player.on(event, resolve)));
   player.attachView(video);
   player.attachSource(url);
+  await ready; // it asks for steering when play begins, and does not see a beginning before this
   const texts = () => player.getTracksFor("text");
   return {
     rung: () => {
