@@ -20,6 +20,7 @@ from control.registry.memory import MemoryRegistry
 from control.registry.model import Registry
 from control.registry.redis_form import RedisRegistry
 from control.registry.redis_rows import RedisRows
+from control.steering.coming import Coming, Popular
 from control.steering.place import Places
 from control.steering.ranks import Ranks
 from kit import log, service
@@ -43,6 +44,8 @@ async def building(settings: ControlSettings, clock: Clock) -> AsyncIterator[Ser
             ranks=Ranks(),
             clock=clock,
             metrics=Metrics(),
+            coming=Coming(settings.session_mbps),
+            popular=Popular(settings.session_mbps),
             live=live(settings, key, registry, rules, tuple),
         )
     finally:

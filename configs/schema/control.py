@@ -56,6 +56,8 @@ class ControlSettings(Settings):
     """How players reach `listen`, for content steering. Default: http://<listen>; with port 0 nobody is steered."""
     pathways: int = Field(default=3, ge=1, le=8)
     """Edges that a session's master playlist names; with 1 running sessions are not steered."""
+    session_mbps: float = Field(default=4.0, gt=0, le=1000)
+    """Egress that a session is expected to add, until the edge's heartbeats show it."""
     leave_load: float = Field(default=90.0, gt=0, le=100)
     """Load from which running sessions leave an edge, a share of them, until it is back at `eligible_load`."""
     steer_wrong_ttl_s: int = Field(default=5, ge=1, le=3600)

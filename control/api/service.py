@@ -8,6 +8,7 @@ from control.api.metrics import Metrics
 from control.contract.credential import Credential
 from control.registry.model import Registry
 from control.steering.choose import Policy
+from control.steering.coming import Coming, Popular
 from control.steering.live import Live
 from control.steering.order import Rules
 from control.steering.overrides import Override
@@ -29,6 +30,8 @@ class Service:
     clock: Clock
     metrics: Metrics
     live: Live
+    coming: Coming
+    popular: Popular
 
 
 def policy(settings: ControlSettings) -> Policy:

@@ -9,7 +9,7 @@ from enum import StrEnum
 from functools import cached_property
 
 from control.registry.model import Node, NodeMap
-from control.steering.choose import NOTHING, Candidates, Choice, Latency, Policy, bound, choose
+from control.steering.choose import NOTHING, Candidates, Choice, Latency, Policy, bound_of, choose
 from control.steering.overrides import Override, Wishes, wishes
 from control.steering.ranks import Ranks
 
@@ -141,11 +141,9 @@ class _Asked:
     @cached_property
     def bounds(self) -> dict[str, float]:
         """Of the regions that have an edge to offer."""
-        loads: dict[str, dict[str, float]] = {}
-        for node in self.nodes.nodes.values():
-            if node.role == "edge" and self._out(node) in (Out.BEYOND, Out.NEXT_REGION):
-                loads.setdefault(node.region, {})[node.id] = self._load(node)
-        return {region: round(bound(each), 3) for region, each in loads.items()}
+        regions = (self.region, *self.policy.next.get(self.region, ()))
+        found = {each: bound_of(self.nodes, each, self.now, self.policy, self.ranks, self.coming) for each in regions}
+        return {region: round(level, 3) for region, level in found.items() if level is not None}
 
     def _load(self, node: Node) -> float:
         return node.load + self.coming.get(node.id, 0.0)

@@ -13,6 +13,7 @@ from control.registry.model import Node, NodeMap
 from control.steering.choose import Policy
 from control.steering.overrides import NO_WISHES, Wishes
 from control.steering.session import Session
+from kit.hashing import draw
 
 WINDOW_S = 60.0
 """Sessions draw anew this often who leaves an edge that is too full: longer than heartbeats take to show what left."""
@@ -116,12 +117,7 @@ def _leaves(session: Session, state: State, node: Node | None, best: State, now:
         return Why.DRAINING
     assert node is not None
     surplus = (node.load - policy.eligible_load) / node.load
-    return Why.FULL if best is State.GOOD and _draw(session, node.id, now) < surplus else Why.STAYS
-
-
-def _draw(session: Session, edge: str, now: float) -> float:
-    """0 to 1, the same for a session and an edge during one window."""
-    return zlib.crc32(f"{session.id}\0{edge}\0{now // WINDOW_S}".encode()) / 2**32
+    return Why.FULL if best is State.GOOD and draw(session.id, node.id, str(now // WINDOW_S)) < surplus else Why.STAYS
 
 
 def _ttl(session: Session, now: float, rules: Rules, last_change: Callable[[str], float]) -> int:

@@ -4,12 +4,11 @@ Pure: who keeps overrides hands over those in force. A session's draw is stable,
 while a percentage rises.
 """
 
-import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-_DRAWS = 10_000
+from kit.hashing import draw
 
 
 class Kind(StrEnum):
@@ -44,7 +43,7 @@ class Override:
 
     def drawn(self, session: str) -> bool:
         """Whether `session` is among its percent."""
-        return zlib.crc32(f"{self.id}\0{session}".encode()) % _DRAWS < self.percent * _DRAWS / 100
+        return draw(self.id, session) * 100 < self.percent
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,7 @@
 """The rendezvous order of a region's edges for a title, remembered while the region's members stand."""
 
+from dataclasses import dataclass
+
 from cachetools import LRUCache
 
 from control.registry.model import NodeMap
@@ -11,6 +13,14 @@ Members = tuple[tuple[str, int], ...]
 """Ids and capacities."""
 
 
+@dataclass(frozen=True, slots=True)
+class Offering:
+    """The edges of a region that take sessions, and their load together."""
+
+    edges: frozenset[str]
+    load: float
+
+
 class Ranks:
     """A bounded memory of orders. An order depends on membership and capacity alone: the map's version, which changes
     with every load that crosses a band, only says when to look whether those are still the same."""
@@ -20,6 +30,8 @@ class Ranks:
         self._for: tuple[int, int] = (-1, -1)
         self._members: dict[str, Members] = {}
         self._generation: dict[str, int] = {}
+        self._picture: NodeMap | None = None
+        self._offerings: dict[tuple[str, float, bool], Offering] = {}
         self.misses = 0
 
     def __len__(self) -> int:
@@ -38,6 +50,24 @@ class Ranks:
             if len(order) <= self._orders.maxsize:
                 self._orders[key] = order
         return order
+
+    def offering(
+        self, nodes: NodeMap, region: str, limit: float, reserve: bool, now: float, expiry_s: float
+    ) -> Offering:
+        """The edges of `region` that take sessions below `limit`; looked up once a picture."""
+        if self._picture is not nodes:
+            self._picture, self._offerings = nodes, {}
+        key = region, limit, reserve
+        found = self._offerings.get(key)
+        if found is None:
+            able = [
+                node
+                for node in map(nodes.nodes.__getitem__, nodes.edges.get(region, ()))
+                if node.reserve is reserve and node.load < limit and not node.draining and node.alive(now, expiry_s)
+            ]
+            found = Offering(frozenset(node.id for node in able), sum(node.load for node in able))
+            self._offerings[key] = found
+        return found
 
     def _look(self, nodes: NodeMap) -> None:
         """A region whose members changed begins a new generation; nobody asks for the orders of the old one again."""
