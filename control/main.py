@@ -4,12 +4,14 @@ import argparse
 import contextlib
 import sys
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from configs.load import load
 from configs.schema.base import host_port
 from configs.schema.control import ControlSettings
 from control.api.app import public_app
+from control.api.door import Doors
 from control.api.metrics import Metrics
 from control.api.service import Service, live, places, policy
 from control.console.access import Access
@@ -34,6 +36,8 @@ async def building(settings: ControlSettings, clock: Clock) -> AsyncIterator[Ser
     key = fleet_key(settings.fleet_key_file)
     registry = await _registry(settings, clock)
     rules = policy(settings)
+    steering, metrics = live(settings, key, registry, rules, tuple), Metrics()
+    metrics.steered = lambda: {str(why): count for why, count in steering.told.items()}
     try:
         yield Service(
             settings=settings,
@@ -43,10 +47,10 @@ async def building(settings: ControlSettings, clock: Clock) -> AsyncIterator[Ser
             places=_places(settings),
             ranks=Ranks(),
             clock=clock,
-            metrics=Metrics(),
+            metrics=metrics,
             coming=Coming(settings.session_mbps),
             popular=Popular(settings.session_mbps),
-            live=live(settings, key, registry, rules, tuple),
+            live=steering,
         )
     finally:
         await registry.close()
@@ -57,7 +61,7 @@ async def run(settings: ControlSettings, ready: service.Ready | None = None) -> 
     access = Access.from_file(settings.admin_token_file)
     async with building(settings, SystemClock()) as parts:
         await service.serve(
-            (public_app(parts), *host_port(settings.listen)),
+            (public_app(parts), *host_port(settings.listen), partial(Doors, live=parts.live, clock=parts.clock)),
             (admin_app(parts, access), *host_port(settings.admin)),
             drain_s=settings.drain_s,
             ready=ready,
