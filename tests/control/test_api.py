@@ -114,6 +114,28 @@ async def test_a_session_with_two_edges_is_steered_for_good(control: Installatio
         assert (response.status, await response.read()) == (403, REFUSAL_BODY)
 
 
+async def test_clients_without_steering_are_sent_to_an_edge(control: Installation) -> None:
+    """Issue 5, part 3 (c); T-020: nobody is sent anywhere when there is no edge."""
+    token = "t" * 40
+
+    async def ask(path: str) -> tuple[int, str | None]:
+        async with control.session.get(control.url + path, allow_redirects=False) as response:
+            if response.status == 302:
+                assert response.headers["Cache-Control"] == "no-store"
+            return response.status, response.headers.get("Location")
+
+    assert await ask(f"/r/bbb/v1/master.m3u8?token={token}") == (503, None)
+    await control.beat("edge-1")
+    for file in ("v1/master.m3u8", "v1/manifest.mpd", "v1/v240/00001.m4s"):
+        where = f"http://127.0.0.1:8301/~{token}/content/bbb/{file}"
+        assert await ask(f"/r/bbb/{file}?token={token}") == (302, where)
+    refused = ("", "?token=", "?token=short", f"?token={token}&token={token}", f"?token={token}%0d%0aX:1", "?token=a/b")
+    for query in refused:
+        assert await ask(f"/r/bbb/v1/master.m3u8{query}") == (403, None)
+    for path in ("BBB/v1/x", "bbb/../x", "bbb/v1/%2e%2e/x", "bbb/.hidden", "bbb/v1//x", "bbb/" + "a/" * 20):
+        assert (await ask(f"/r/{path}?token={token}"))[0] in (400, 404)
+
+
 async def test_the_clients_network_names_the_region(control: Installation) -> None:
     """CTL-04, C-64: the own region first, then its next; west has no next."""
     await control.beat("edge-1")
