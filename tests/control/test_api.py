@@ -7,6 +7,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from configs.schema.base import NodeIdentity
 from configs.schema.control import ControlSettings, Region
@@ -119,7 +120,7 @@ async def test_clients_without_steering_are_sent_to_an_edge(control: Installatio
     token = "t" * 40
 
     async def ask(path: str) -> tuple[int, str | None]:
-        async with control.session.get(control.url + path, allow_redirects=False) as response:
+        async with control.session.get(URL(control.url + path, encoded=True), allow_redirects=False) as response:
             if response.status == 302:
                 assert response.headers["Cache-Control"] == "no-store"
             return response.status, response.headers.get("Location")
