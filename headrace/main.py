@@ -5,11 +5,13 @@ import sys
 
 import typer
 
+from kit.allocator import prefer_large_pages
 from kit.errors import HeadraceError, SettingsError
 
+_NODES = ("edge", "shield")
 _COMMANDS = {
     "installation": ("up", "demo", "init"),
-    "nodes": ("edge", "shield"),
+    "nodes": _NODES,
     "services": ("control", "origin"),
     "ingest": ("ingest",),
     "doctor.command": ("doctor",),
@@ -44,8 +46,11 @@ def application(word: str | None = None) -> typer.Typer:
 
 def run() -> None:
     """The console script. Exit codes: 0 done, 1 it failed, 2 used or configured wrongly."""
+    word = sys.argv[1] if len(sys.argv) > 1 else None
+    if word in _NODES:
+        prefer_large_pages()
     try:
-        application(sys.argv[1] if len(sys.argv) > 1 else None)()
+        application(word)()
     except SettingsError as error:
         print(f"headrace: {error}", file=sys.stderr)
         raise SystemExit(2) from None

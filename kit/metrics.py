@@ -7,10 +7,13 @@ board is made, so that no request can make a new series.
 import mmap
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 _CELL = 8
+Series = tuple[str, str]
+"""A family's name and a value of its label."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +25,15 @@ class Family:
     kind: Literal["counter", "gauge"] = "counter"
     label: str = ""
     values: tuple[str, ...] = ("",)
+    stands_for: Mapping[str, tuple[Series, ...]] = field(default_factory=dict)
+    """By value, series of other families that one count of it counts for: the hit path counts once what it would count
+    five times. Such a family is not shown by itself."""
 
 
 class Row:
     """One process's counters; `row.cells[column] += 1` is the whole cost of counting."""
 
-    def __init__(self, cells: memoryview, columns: Mapping[tuple[str, str], int]) -> None:
+    def __init__(self, cells: memoryview, columns: Mapping[Series, int]) -> None:
         self.cells = cells
         self._columns = columns
 
@@ -51,6 +57,11 @@ class Board:
         self.families = tuple(families)
         names = [(family.name, value) for family in self.families for value in family.values]
         self._columns = {name: at for at, name in enumerate(names)}
+        self._counted_in = {name: [at] for name, at in self._columns.items()}
+        for family in self.families:
+            for value, series in family.stands_for.items():
+                for each in series:
+                    self._counted_in[each].append(self._columns[family.name, value])
         self._width = len(names)
         self.rows = rows
         self.fd = os.memfd_create("headrace-metrics", 0) if fd is None else fd
@@ -70,23 +81,25 @@ class Board:
 
     def total(self, name: str, value: str = "") -> int:
         """A series over all processes."""
-        at = self._columns[name, value]
-        return sum(self._cells[row * self._width + at] for row in range(self.rows))
+        return sum(sum(self._cells[at :: self._width]) for at in self._counted_in[name, value])
 
     def overall(self, name: str) -> int:
         """A family over all processes and all values of its label."""
         return sum(self.total(family, value) for family, value in self._columns if family == name)
 
     def reader(self, name: str, value: str = "") -> Callable[[], int]:
-        """`total` of one series, for the hit path: where its cells are is found once."""
-        at, cells = self._columns[name, value], self._cells
-        places = tuple(row * self._width + at for row in range(self.rows))
-        return lambda: sum(map(cells.__getitem__, places))
+        """`total` of one series that no other family stands for, for the hit path: its cells are found once."""
+        (at,) = self._counted_in[name, value]
+        cells = self._cells[at :: self._width]
+        self._given.append(cells)
+        return partial(sum, cells)
 
     def render(self, **common: str) -> str:
         """Prometheus text of the sums over all processes, `common` labels on every series."""
         lines: list[str] = []
         for family in self.families:
+            if family.stands_for:
+                continue
             lines += [f"# HELP {family.name} {family.help}", f"# TYPE {family.name} {family.kind}"]
             for value in family.values:
                 labels = dict(common) | ({family.label: value} if family.label else {})

@@ -47,8 +47,9 @@ class StoreSettings(Settings):
     memory: Size = 256 * 2**20
     """Bytes of bodies in memory at most, for all workers together. What is remembered of answers comes on top: one for
     every 2.5 KB of a worker's share, at least 20,000, of about 2.2 KB each when viewers ask for them."""
-    memory_object: Size = 256 * 2**10
-    """Largest body kept in memory."""
+    memory_object: Size = 16 * 2**10
+    """Largest body kept in memory. A larger one is sent from its open file: the system's page cache serves all workers,
+    and from here on costs less than a copy."""
     slice: Annotated[Size, AfterValidator(_slice)] = 2**20
     """A range of an object not stored brings in the aligned slices of this size that hold it; 0: always the whole."""
     objects: int = Field(default=1_000_000, ge=100, le=100_000_000)

@@ -28,6 +28,9 @@ _SECRET = re.compile(r"(?:~|%7[eE])[^/?&]*|[A-Za-z0-9_.=%-]{100,}")
 """What may be a token: all behind its mark, however the mark was written, and runs longer than any name of ours."""
 
 
+_MARK = len(urls.TOKEN_MARK)
+
+
 class TokenTier:
     """Admits bearers of a genuine token for the path. See proxy.serve.tier.Tier."""
 
@@ -76,12 +79,12 @@ class TokenTier:
     def quick(self, target: str, now: float) -> tuple[str, str] | None:
         """See Tier. The token was verified before; its times and its path are looked at each time. A master may be
         another for each session."""
-        if not target.startswith(urls.TOKEN_MARK):
+        slash = target.find("/", _MARK)
+        if slash < 0 or not target.startswith(urls.TOKEN_MARK):
             return None
-        token, slash, rest = target[2:].partition("/")
-        rest = slash + rest
+        rest = target[slash:]
         path = rest.partition("?")[0] if "?" in rest else rest
-        grant = self._verifier.recall(token, path, now)
+        grant = self._verifier.recall(target[_MARK:slash], path, now)
         return None if grant is None or is_master(path) else (rest, grant.token_id)
 
     def forwarded(self, fields: Fields) -> Fields:

@@ -237,8 +237,7 @@ def _store(settings: NodeSettings, board: Board, row: Row, visited: Marks | None
     files = min(_OPEN_FILES, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 8)
     bounds = Bounds(memory, settings.store.memory_object, int(memory * settings.store.pinned_share), files)
     admission = Admission(row, asked, settings.store.admission_above)
-    epochs = {shard: board.reader("headrace_invalidations_total", shard) for shard in SHARDS}
-    node = NodeCounts(epoch=lambda shard: epochs[shard]())
+    node = NodeCounts({shard: board.reader("headrace_invalidations_total", shard) for shard in SHARDS})
     seen = volumes(settings.store, board, row, visited)
     return Store(seen, bounds, row, node, admission, pinning(settings.store))
 

@@ -12,6 +12,9 @@ from proxy.serve.exchange import Exchange, Handling
 
 _HITS = (Handling.HIT, Handling.STALE)
 _CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx", "none")
+_HITS_OF_LANE = "headrace_lane_hits"
+_HITS_OF = {f"{carries} {status}": (carries, status) for carries in CLASSES for status in ("2xx", "3xx", "4xx")}
+"""What a hit can carry and the classes of status that it can have: 200 and 206, 304, 412 and 416."""
 METRICS = (
     Family("headrace_responses_total", "Answers by how they came about", label="cache", values=tuple(Handling)),
     Family("headrace_status_total", "Answers by class of status", label="class", values=_CLASSES),
@@ -24,6 +27,22 @@ METRICS = (
     ),
     Family("headrace_class_responses_total", "Answers by class of what they carry", label="class", values=CLASSES),
     Family("headrace_class_hits_total", "Those that were hits, stale ones included", label="class", values=CLASSES),
+    Family(
+        _HITS_OF_LANE,
+        "Hits of the fast lane by what they carry and class of status",
+        label="hit",
+        values=tuple(_HITS_OF),
+        stands_for={
+            value: (
+                ("headrace_responses_total", Handling.HIT),
+                ("headrace_status_total", status),
+                ("headrace_lane_total", "fast"),
+                ("headrace_class_responses_total", carries),
+                ("headrace_class_hits_total", carries),
+            )
+            for value, (carries, status) in _HITS_OF.items()
+        },
+    ),
     Family("headrace_connections", "Open connections", "gauge"),
     Family("headrace_log_lines_lost_total", "Access log lines dropped because the log could not keep up"),
 )
@@ -34,19 +53,29 @@ def refusals(reasons: tuple[str, ...]) -> Family:
     return Family("headrace_refusals_total", "Refused requests by reason", label="reason", values=reasons)
 
 
+def hit_of(carries: str, status: int) -> str:
+    """What a hit of the fast lane is counted as."""
+    return f"{carries} {_CLASSES[status // 100 - 1]}"
+
+
+class Answered(Protocol):
+    """What all hits of the fast lane with one prepared answer have in common; `counted` as hit_of has it."""
+
+    status: int
+    counted: str
+
+
 class Hit(Protocol):
     """What the account of a hit in the fast lane says. All text is fit for a JSON string."""
 
     @property
-    def status(self) -> int: ...
+    def ready(self) -> Answered: ...
     @property
     def request_id(self) -> str: ...
     @property
     def logged(self) -> str: ...
     @property
     def subject(self) -> str: ...
-    @property
-    def carries(self) -> str: ...
 
 
 class Account:
@@ -63,8 +92,8 @@ class Account:
             each: (row.column("headrace_class_responses_total", each), row.column("headrace_class_hits_total", each))
             for each in CLASSES
         }
-        self._fast, self._aiohttp = (row.column("headrace_lane_total", each) for each in ("fast", "aiohttp"))
-        self._hit = self._handling[Handling.HIT]
+        self._aiohttp = row.column("headrace_lane_total", "aiohttp")
+        self._hits = {each: row.column(_HITS_OF_LANE, each) for each in _HITS_OF}
 
     def close(self, exchange: Exchange) -> None:
         """Count the exchange, write its line."""
@@ -85,13 +114,8 @@ class Account:
     def fast(self, answer: "Hit", client: str, sent: int, reason: str, seconds: float) -> None:
         """`close` for an answer of the fast lane: the same counts, the same line. `client` is an address."""
         cells = self._row.cells
-        cells[self._hit] += 1
-        cells[self._class[answer.status // 100 - 1]] += 1
+        cells[self._hits[answer.ready.counted]] += 1
         cells[self._hit_bytes] += sent
-        cells[self._fast] += 1
-        carried, hits = self._carried[answer.carries]
-        cells[carried] += 1
-        cells[hits] += 1
         if self._log:
             self._log.write(hit_line(answer, client, sent, reason, time.time(), seconds))
 
@@ -166,7 +190,7 @@ def hit_line(answer: Hit, client: str, sent: int, reason: str, now: float, secon
     """The line of a hit in the fast lane: as `line_of` would write it, at a third of the price."""
     return (
         f'{{"time":{now:.3f},"id":"{answer.request_id}","client":"{client}","method":"GET","target":"{answer.logged}",'
-        f'"status":{answer.status},"bytes":{sent},"seconds":{seconds:.6f},'
+        f'"status":{answer.ready.status},"bytes":{sent},"seconds":{seconds:.6f},'
         f'"cache":"hit","reason":"{reason}","token":"{answer.subject}"}}\n'
     ).encode()
 

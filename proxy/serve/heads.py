@@ -6,7 +6,6 @@ disputed. The lines behind the first one are nearly always those of the request 
 
 import re
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from kit.memo import Memo
 from proxy.http.fields import Fields, values
@@ -18,7 +17,8 @@ _REMEMBERED = 4096
 
 _LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*((?:[!-~]+(?:[ \t]+[!-~]+)*)?)[ \t]*\r\n")
 _LINES = re.compile(rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~]*\r\n){1,64}\r\n")
-_FIRST = re.compile(rb"([A-Z]{1,20}) ([!-~]+) HTTP/1\.([01])")
+_FIRST = re.compile(rb"([A-Z]{1,20}) [!-~]+ HTTP/1\.[01]\r\n")
+_GET, _VERSION = b"GET /", b" HTTP/1.1\r\n"
 _FRAMING = frozenset({"content-length", "transfer-encoding", "expect", "upgrade", "trailer", "te", "proxy-connection"})
 """Fields that announce a body, or another way to read the connection."""
 _AIOHTTPS = frozenset({"cdn-loop", "max-forwards", "headrace-node"})
@@ -40,12 +40,9 @@ class Block:
     request_id: str | None
 
 
-class Head(NamedTuple):
-    """A recognised head of `size` bytes. `target` is "" where only aiohttp may answer."""
-
-    target: str
-    block: Block
-    size: int
+Head = tuple[str, Block, int]
+"""(target, field lines, bytes of the whole head), the lines recognised. The target is "" where only aiohttp may
+answer; else it is what stands where a target should, not looked at: only a known one may be answered (`sound`)."""
 
 
 class Heads:
@@ -55,17 +52,19 @@ class Heads:
         self._blocks: Memo[bytes, Block] = Memo(_REMEMBERED)
 
     def read(self, data: bytes) -> Head | None:
-        """The head that `data` begins with; None unless it is whole and in the grammar."""
-        line, _, rest = data.partition(b"\r\n")
+        """The head that `data` begins with; None unless it is whole and its fields are in the grammar."""
+        start = data.find(b"\n") + 1
+        rest = data[start:]
         block = self._blocks.get(rest)
-        if block is not None:
-            return _head(line, block, len(data))
-        end = rest.find(b"\r\n\r\n", 0, MOST_BYTES) + 4
-        if end < 4:
-            return None
-        if (block := self._block(rest[:end])) is None:
-            return None
-        return _head(line, block, len(line) + 2 + end)
+        size = len(data)
+        if block is None:
+            stop = rest.find(b"\r\n\r\n", 0, MOST_BYTES) + 4
+            if not start or stop < 4 or (block := self._block(rest[:stop])) is None:
+                return None
+            size = start + stop
+        if block.plain and size < MOST_BYTES and data.startswith(_GET) and data.endswith(_VERSION, 0, start):
+            return data[4 : start - 11].decode("latin-1"), block, size
+        return "", block, size
 
     def _block(self, text: bytes) -> Block | None:
         block = self._blocks.get(text)
@@ -74,14 +73,11 @@ class Heads:
         return block
 
 
-def _head(line: bytes, block: Block, size: int) -> Head | None:
-    """With its first line looked at: RFC 9112 3, in visible ASCII."""
-    if block.plain and line[:5] == b"GET /" and line[-9:] == b" HTTP/1.1" and size < MOST_BYTES:
-        target = line[4:-9].decode("latin-1")
-        if target.isascii() and target.isprintable() and " " not in target:
-            return Head(target, block, size)
-    first = _FIRST.fullmatch(line)
-    return Head("", block, size) if first and first[1] != b"CONNECT" else None
+def sound(data: bytes) -> bool:
+    """Whether the first line of what Heads.read read is in the grammar (RFC 9112 3, in visible ASCII). To be asked
+    before aiohttp is given exactly that head; who answers knows the target, and need not."""
+    first = _FIRST.match(data)
+    return first is not None and first[1] != b"CONNECT"
 
 
 def parse(text: bytes) -> Block | None:

@@ -38,21 +38,16 @@ _LOGGED = 1024
 
 
 class Reply(NamedTuple):
-    """What the lane answers: `head`, then the bytes `start` to `end` of `body`. `key` is what it is stored under."""
+    """What the lane answers: `head`, then of `body` what `ready` says."""
 
     head: bytes
     body: MemoryBody | FileBody
-    start: int
-    end: int
-    close: bool
-    status: int
+    ready: Ready
     request_id: str
-    key: str
     logged: str
     """The target as the log may have it, fit for a JSON string."""
     subject: str
-    carries: str
-    """The class of its content (classes)."""
+    close: bool
 
 
 @dataclass(slots=True, eq=False)
@@ -85,24 +80,25 @@ class Lane:
         if route is None:
             return None
         stored = self._store.peek(route.key, now)
-        if stored is None or isinstance(body := stored.body, SparseBody):
+        if stored is None:
             return None
-        prepared = self._ready(route, stored.meta, body, block.conditions)
-        if prepared is None:
+        meta, body = stored
+        if isinstance(body, SparseBody):
             return None
+        known = route.conditioned.get(block.conditions) if block.conditions else route.whole
+        if known is None or known.meta is not meta or known.size != body.length:
+            known = self._prepare(route, meta, body, block.conditions)
+            if known is None:
+                return None
         number = block.request_id or self._new_id()
-        head = prepared.head(number, now, close=block.close)
-        if head is None:
-            return None
-        start, end = prepared.span
-        key, logged = stored.meta.key, route.logged
-        carries = prepared.carries
-        return Reply(head, body, start, end, block.close, prepared.status, number, key, logged, passage[1], carries)
+        head = known.head(number, now, close=block.close)
+        return None if head is None else Reply(head, body, known, number, route.logged, passage[1], block.close)
 
     def disk_failed(self, reply: Reply, error: OSError) -> str:
         """The file of an answer under way cannot be read: it is looked for again. The reason for the log."""
-        self._store.disk_error("read", error, self._store.home(reply.key))
-        self._store.forget(reply.key)
+        key = reply.ready.meta.key
+        self._store.disk_error("read", error, self._store.home(key))
+        self._store.forget(key)
         return "the cache's disk failed during a read"
 
     def _new_id(self) -> str:
@@ -126,14 +122,10 @@ class Lane:
             self._routes.put(rest, route)
         return route
 
-    def _ready(self, route: Route, meta: Meta, body: MemoryBody | FileBody, conditions: Fields) -> Ready | None:
-        """The answer made before from this very `meta`, or made now."""
-        known = route.conditioned.get(conditions) if conditions else route.whole
-        if known is not None and known.meta is meta and known.size == body.length:
-            return known
-        return self._prepare(route, meta, body, conditions)
-
     def _prepare(self, route: Route, meta: Meta, body: MemoryBody | FileBody, conditions: Fields) -> Ready | None:
+        """The answer made now, to be found ready the next time."""
+        if route.key == meta.key:
+            route.key = meta.key  # the store's own text: equal by identity, which is seen without reading it
         if not meta.status or meta.vary:  # a list of variants, or one of them
             return None
         common = self._tier.answer_fields

@@ -53,12 +53,25 @@ class Outbox:
         self._moved = self._loop.time()
         self._push()
 
-    def send_file(self, head: bytes, file: FileBody, start: int, end: int) -> None:
-        """Send `head`, then the bytes `start` to `end` of `file`."""
-        self._bytes, self.sent = memoryview(head), 0
+    def at_once(self, head: bytes, file: FileBody, start: int, end: int) -> int:
+        """Send what the socket takes of a head and a part of a file that was in memory a moment ago; how many bytes
+        that was. The rest, and what goes wrong, is send_file's."""
+        lease, place, sent = file.lease, file.offset + start, 0
+        if end - start <= _CHUNK and lease.seen.covers(place, file.offset + end, self._loop.time() - _FRESH_S):
+            try:
+                sent = self._socket.send(head, socket.MSG_MORE)
+                if sent == len(head):
+                    sent += os.sendfile(self._socket.fileno(), lease.fd, place, end - start)
+            except OSError:
+                pass
+        return sent
+
+    def send_file(self, head: bytes, file: FileBody, start: int, end: int, sent: int = 0) -> None:
+        """Send `head`, then the bytes `start` to `end` of `file`, less the first `sent` of all that."""
+        self._bytes, self.sent = memoryview(head)[sent:], sent
         self._lease = file.lease if end > start else None
         self._start, self._end = file.offset + start, file.offset + end
-        self._in_memory_to = self._at = self._start
+        self._in_memory_to = self._at = self._start + max(0, sent - len(head))
         self._began = self._moved = self._loop.time()
         self._push()
 

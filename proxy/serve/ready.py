@@ -5,6 +5,7 @@ from proxy.http.fields import Fields, single, values, without
 from proxy.rules.freshness import age, freshness
 from proxy.rules.meta import Meta
 from proxy.serve import deliver
+from proxy.serve.account import hit_of
 from proxy.serve.classes import class_of
 from proxy.serve.wire import head
 
@@ -18,13 +19,14 @@ class Ready:
 
     __slots__ = (
         "_after",
-        "_ages",
         "_arrived",
         "_at_arrival",
         "_began",
         "_lifetime",
         "_places",
-        "carries",
+        "_since",
+        "_until",
+        "counted",
         "meta",
         "size",
         "span",
@@ -33,27 +35,31 @@ class Ready:
 
     def __init__(self, meta: Meta, size: int, made: deliver.Plan, places: tuple[bytes, ...]) -> None:
         self.meta, self.size, self.status, self.span = meta, size, made.status, _span(made)
-        self.carries = class_of(single(made.fields, "Content-Type"))
+        self.counted = hit_of(class_of(single(made.fields, "Content-Type")), made.status)
         self._at_arrival, self._arrived = age(meta, meta.response_time), meta.response_time
         self._lifetime = freshness(meta).lifetime
         *self._places, self._after = places
-        self._ages = (-1, -1)
+        self._since = self._until = 0.0
         self._began = b""
 
     def head(self, request_id: str, now: float, *, close: bool) -> bytes | None:
         """The head at `now`; None when the answer is not fresh any more (RFC 9111 4.2)."""
+        if not self._since <= now < self._until and not self._begin(now):
+            return None
+        after = self._after[:-2] + b"Connection: close\r\n\r\n" if close else self._after
+        return self._began + request_id.encode() + after
+
+    def _begin(self, now: float) -> bool:
+        """Write the part with Age and ttl, and find out from when to when it is true; False when not fresh."""
         passed = now - self._arrived
         current = self._at_arrival + passed if passed > 0 else self._at_arrival
         left = self._lifetime - current
         if left <= 0:
-            return None
-        ages = int(current), int(left)
-        if ages != self._ages:
-            before, between, behind = self._places
-            self._began = b"%b%d%b%d%b" % (before, ages[0], between, ages[1], behind)
-            self._ages = ages
-        after = self._after[:-2] + b"Connection: close\r\n\r\n" if close else self._after
-        return self._began + request_id.encode() + after
+            return False
+        before, between, behind = self._places
+        self._began = b"%b%d%b%d%b" % (before, int(current), between, int(left), behind)
+        self._since, self._until = now, now + min(1 - current % 1, left % 1)
+        return True
 
 
 def ready(name: str, meta: Meta, size: int, conditions: Fields, common: Fields) -> Ready | None:

@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator
-from typing import Protocol
+from typing import Protocol, final
 
 from kit.errors import UpstreamFailed
 from proxy.store.descriptors import Lease
@@ -25,6 +25,7 @@ class Body(Protocol):
         ...
 
 
+@final
 class MemoryBody:
     """A small body."""
 
@@ -43,6 +44,7 @@ class MemoryBody:
         yield self.data[start:end] if start or end is not None else self.data
 
 
+@final
 class FileBody:
     """A body in a complete file of ours."""
 

@@ -1,4 +1,5 @@
-"""What a worker remembers of answers: a bounded number, bodies in memory within bytes, least recently used out."""
+"""What a worker remembers of answers: a bounded number, bodies in memory within bytes; who was not used since the last
+look goes first (second chance: a hit sets a mark in the entry, where LRU would write into three others)."""
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -8,6 +9,9 @@ from proxy.store.bodies import MemoryBody
 from proxy.store.format import Layout
 from proxy.store.shards import shard_of
 from proxy.store.volumes import Volume
+
+_CHANCES = 64
+"""Entries at most that are passed over to find one that can go: where all are in use, the oldest of them does."""
 
 
 @dataclass(slots=True)
@@ -27,6 +31,8 @@ class Entry:
     """Where its file is, or would be; None when every directory was out."""
     pinned: bool = False
     """Whether it stays while others can go (store.pinning)."""
+    used: bool = False
+    """Whether it was hit since the last look for one that can go."""
     shard: str = field(init=False)
     """Which counter of invalidations its key shares."""
 
@@ -49,13 +55,8 @@ class Entries:
         return len(self._ordinary) + len(self._pinned)
 
     def get(self, key: str) -> Entry | None:
-        """The entry of a key; not a use."""
+        """The entry of a key; who hits it sets `used`."""
         return self._ordinary.get(key) or self._pinned.get(key)
-
-    def used(self, key: str) -> None:
-        """The entry was hit; pinned ones stay in the order in which they came."""
-        if key in self._ordinary:
-            self._ordinary.move_to_end(key)
 
     def put(self, entry: Entry) -> list[Entry]:
         """Add it; gives back those that had to leave, the one of before under its key among them."""
@@ -98,6 +99,13 @@ class Entries:
         return gone
 
     def _oldest(self) -> Entry:
+        """Take out the oldest that was not used since the last look; pinned ones in the order in which they came."""
+        for _ in range(_CHANCES if self._ordinary else 0):
+            key, entry = next(iter(self._ordinary.items()))
+            if not entry.used:
+                break
+            entry.used = False
+            self._ordinary.move_to_end(key)
         _, entry = (self._ordinary or self._pinned).popitem(last=False)
         self._count(entry, -1)
         return entry

@@ -17,6 +17,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import final
 
 from proxy.rules.meta import Meta
 from proxy.rules.slicing import Grid
@@ -62,6 +63,7 @@ class SparseFile(Lease):
         return bool(self.trusted[index]) or _record(self.table, index)[0] == _THERE
 
 
+@final
 @dataclass(frozen=True, slots=True)
 class SparseBody:
     """The body of an object of which some slices may be missing: fill.slices reads it."""

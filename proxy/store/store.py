@@ -1,7 +1,7 @@
 """The store of one worker: an index over the directories that all workers of the node share."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
@@ -71,8 +71,8 @@ class Bounds:
 class NodeCounts:
     """What this worker must know of the others."""
 
-    epoch: Callable[[str], int]
-    """How many invalidations there were in a shard of the keys."""
+    epochs: Mapping[str, Callable[[], int]]
+    """How many invalidations there were, by shard of the keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,21 +116,20 @@ class Store:
         stored = self._ready(entry)
         if entry is None or stored is None:
             return await self._found(key, now)
-        self._entries.used(key)
+        entry.used = True
         await self._note_use(entry, now)
         return stored
 
-    def peek(self, key: str, now: float) -> Stored | None:
-        """`lookup` of what this worker can serve at once, without the disk; None: ask `lookup`."""
+    def peek(self, key: str, now: float) -> tuple[Meta, MemoryBody | FileBody | SparseBody] | None:
+        """`lookup` of what this worker can serve at once, without the disk: answer and body; None: ask `lookup`."""
         entry = self._entries.get(key)
-        stored = self._ready(entry)
-        if entry is None or stored is None:
+        if entry is None or (body := self._body(entry)) is None:
             return None
         volume = entry.volume
         if volume is not None and not _mark(entry, volume) and _must_note(entry, volume, now):
             return None
-        self._entries.used(key)
-        return stored
+        entry.used = True
+        return entry.meta, body
 
     async def _note_use(self, entry: Entry, now: float) -> None:
         """Let the order of eviction know of a hit: one byte for SIEVE, a line a minute for LRU."""
@@ -144,15 +143,20 @@ class Store:
             entry.slot = await self.blocking(disk.read_slot, disk.path_of(volume.directory, entry.meta.key))
 
     def _ready(self, entry: Entry | None) -> Stored | None:
-        """An indexed answer, unless it must be looked for again: an invalidation came, or its file is not open."""
-        if entry is None or entry.epoch != self._node.epoch(entry.shard):
+        """An indexed answer, unless it must be looked for again."""
+        body = None if entry is None else self._body(entry)
+        return None if entry is None or body is None else Stored(entry.meta, body, entry)
+
+    def _body(self, entry: Entry) -> MemoryBody | FileBody | SparseBody | None:
+        """The body of an entry; None where it must be looked for again: an invalidation came, its file is not open."""
+        if entry.epoch != self._node.epochs[entry.shard]():
             return None
         if entry.body is not None:
-            return Stored(entry.meta, entry.body, entry)
+            return entry.body
         lease = self._descriptors.get(entry.meta.key)
         if lease is None or entry.layout is None:
             return None
-        return Stored(entry.meta, _body(lease, entry.layout), entry)
+        return _body(lease, entry.layout)
 
     async def _found(self, key: str, now: float) -> Stored | None:
         """Look in the directory: another worker, or an earlier life of this one, may have stored it."""
@@ -270,7 +274,7 @@ class Store:
 
     def epoch(self, key: str) -> int:
         """How many invalidations this node has seen, of `key` or of others that share its counter."""
-        return self._node.epoch(shard_of(key))
+        return self._node.epochs[shard_of(key)]()
 
     def take_memory(self, size: int) -> bool:
         """Count bytes of a body that is about to grow in memory, others make room; False when too many grow already."""

@@ -100,3 +100,24 @@ def test_overall_is_every_process_and_every_value() -> None:
         board.row(number).add("a", "y", 3)
         board.row(number).add("b", amount=100)
     assert (board.overall("a"), board.overall("b")) == (10, 200)
+
+
+def test_one_count_of_a_family_that_stands_for_others_is_seen_in_each_of_them() -> None:
+    many = Family(
+        "h_many",
+        "not shown",
+        label="kind",
+        values=("x",),
+        stands_for={"x": (("h_all", ""), ("h_kinds", "x"))},
+    )
+    with_kinds = Family("h_kinds", "K", label="kind", values=("x", "y"))
+    board = Board([Family("h_all", "A"), with_kinds, many], rows=2)
+    board.row(0).add("h_all", amount=5)
+    board.row(1).add("h_many", "x", 2)
+    board.row(0).add("h_kinds", "y", 3)
+    assert (board.total("h_all"), board.total("h_kinds", "x"), board.overall("h_kinds")) == (7, 2, 5)
+    text = board.render()
+    assert 'h_kinds{kind="x"} 2' in text
+    assert "h_many" not in text
+    with pytest.raises(ValueError, match=r"too many values"):
+        board.reader("h_all")
