@@ -15,8 +15,8 @@ _RENDITION = "#EXT-X-MEDIA:"
 _I_FRAMES = "#EXT-X-I-FRAME-STREAM-INF:"
 _ATTRIBUTE = re.compile(r'([A-Z0-9-]+)=("[^"]*"|[^",]*)')
 NOBODY = "."
-"""The pathway of variants that name none (rfc8216bis 4.4.6.2), of which there is none here: players begin with the first
-that they see. Shaka does not steer where PATHWAY-ID is missing."""
+"""The pathway of variants that name none (rfc8216bis 4.4.6.2), of which there is none here: players begin with the
+first that they see. Shaka does not steer where PATHWAY-ID is missing."""
 _GROUPS = ("AUDIO", "VIDEO", "SUBTITLES")
 
 

@@ -18,6 +18,7 @@ from control.steering.session import Session
 from kit.clock import SystemClock
 from kit.service import listening
 from tests.control.support import report, until
+from tests.support.redis import RedisServer
 
 CLOCK = SystemClock()
 SESSION = Session("s1", "bbb", "default", "192.0.2.0/24", ("a", "b"))
@@ -184,6 +185,31 @@ async def test_who_reads_nothing_is_let_go(control: Control) -> None:
             while True:
                 await client.send(ask)
         await until(lambda: len(door) == 0)
+
+
+async def test_polls_are_answered_while_redis_is_killed_and_started_again(
+    tmp_path: Path, own_redis: RedisServer
+) -> None:
+    """Issue 5, Must show: no failed steering answer; the last known order until Redis is back."""
+    settings = ControlSettings(fleet_key_file=tmp_path / "fleet", redis_url=own_redis.url)
+    async with (
+        building(settings, CLOCK) as service,
+        listening(
+            public_app(service), "127.0.0.1", 0, lambda server: Doors(server, service.live, CLOCK), drain_s=1
+        ) as url,
+    ):
+        for name in "ab":
+            await service.registry.beat(name, report(region="default"))
+        await until(lambda: {"a", "b"} <= set(service.registry.map().nodes))
+        control = Control(service, (int(url.rpartition(":")[2]), 0), [])
+        async with control.client() as client:
+            for change, state in ((own_redis.kill, "away"), (own_redis.start, "up")):
+                await asyncio.to_thread(change)
+                while service.registry.state().redis != state:
+                    for name in "ab":
+                        await service.registry.beat(name, report(region="default"))
+                    status, _, body = await client.ask(control.path + "?_HLS_pathway=A")
+                    assert (status, json.loads(body)["PATHWAY-PRIORITY"]) == (200, ["A", "B"])
 
 
 async def test_answers_are_counted_by_what_became_of_the_session(control: Control) -> None:
