@@ -200,20 +200,20 @@ async def _costed(pid: int, work: Coroutine[Any, Any, _Run]) -> _Run:
 async def _beside(nodes: list[_Player], beats: Iterator[bytes], work: Coroutine[Any, Any, _Run]) -> _Run:
     """The work, while all nodes go on reporting."""
 
+    over = asyncio.Event()
+
     async def report() -> None:
-        while True:
-            begun = time.perf_counter()
-            for _ in range(NODES // len(nodes)):
-                await asyncio.gather(*(node.ask(next(beats)) for node in nodes))
-                await asyncio.sleep(_BEAT_S * len(nodes) / NODES)
-            await asyncio.sleep(max(0.0, begun + _BEAT_S - time.perf_counter()))
+        while not over.is_set():
+            due = time.perf_counter() + _BEAT_S * len(nodes) / NODES
+            await asyncio.gather(*(node.ask(next(beats)) for node in nodes))
+            await asyncio.sleep(max(0.0, due - time.perf_counter()))
 
     reporting = asyncio.ensure_future(report())
     try:
         return await work
     finally:
-        reporting.cancel()
-        await asyncio.gather(reporting, return_exceptions=True)
+        over.set()
+        await reporting
 
 
 async def _every(nodes: list[_Player], beats: Iterator[bytes], count: int) -> None:
