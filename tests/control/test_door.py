@@ -13,7 +13,6 @@ from control.api.app import public_app
 from control.api.door import MOST_BYTES, Doors
 from control.api.service import Service
 from control.main import building
-from control.registry.memory import MemoryRegistry
 from control.steering.session import Session
 from kit.clock import SystemClock
 from kit.service import listening
@@ -86,10 +85,8 @@ async def control(tmp_path: Path) -> AsyncIterator[Control]:
         listening(public_app(service), "127.0.0.1", 0, front, drain_s=1) as fronted,
         listening(public_app(service), "127.0.0.1", 0, drain_s=1) as plain,
     ):
-        registry = service.registry
-        assert isinstance(registry, MemoryRegistry)
         for name in "ab":
-            registry.note(name, report(region="default"))
+            await service.registry.beat(name, report(region="default"))
         ports = int(fronted.rpartition(":")[2]), int(plain.rpartition(":")[2])
         yield Control(service, ports, made)
 
