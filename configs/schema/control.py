@@ -53,7 +53,8 @@ class ControlSettings(Settings):
     candidates: int = Field(default=5, ge=1, le=50)
     """How many edges are considered for one session (CDN-07)."""
     public_url: BaseUrl | None = None
-    """How players reach `listen`, for content steering. Default: http://<listen>; with port 0 nobody is steered."""
+    """How players reach `listen`, for content steering. Default: http://<listen>; with port 0, or an
+    address that stands for all, nobody is steered, and /health says so."""
     pathways: int = Field(default=3, ge=1, le=8)
     """Edges that a session's master playlist names; with 1 running sessions are not steered."""
     session_mbps: float = Field(default=4.0, gt=0, le=1000)

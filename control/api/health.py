@@ -37,6 +37,7 @@ def _health(service: Service) -> dict[str, object]:
         "registry": {"kind": state.kind, "redis": state.redis, "awayS": state.away_s, "error": state.error},
         "mapVersion": nodes.version,
         "regions": regions,
+        "steering": service.live.base,
         "heldNodes": sum(node.held for node in alive),
         "policy": {key: value for key, value in asdict(service.policy).items() if key != "next"},
     }

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from configs.schema.base import host_port
 from configs.schema.control import ControlSettings
 from control.api.metrics import Metrics
 from control.contract.credential import Credential
@@ -15,6 +16,8 @@ from control.steering.overrides import Override
 from control.steering.place import Places
 from control.steering.ranks import Ranks
 from kit.clock import Clock
+
+_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 (to be told from an address that players can reach)
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,8 @@ def live(
     overrides: Callable[[], tuple[Override, ...]],
 ) -> Live:
     """What steers running sessions."""
-    listens = None if settings.listen.endswith(":0") else f"http://{settings.listen}"
+    host, port = host_port(settings.listen)
+    listens = f"http://{settings.listen}" if port and host not in _EVERYWHERE else None
     times = Rules(settings.leave_load, settings.steer_wrong_ttl_s, settings.steer_calm_ttl_s)
     base = settings.public_url or listens
     return Live(fleet_key, base, policy=rules, rules=times, picture=registry.map, overrides=overrides)

@@ -47,7 +47,7 @@ class Live:
         picture: Callable[[], NodeMap],
         overrides: Callable[[], tuple[Override, ...]],
     ) -> None:
-        self._key, self._base = steering_key(fleet_key), base
+        self._key, self.base = steering_key(fleet_key), base
         self._policy, self._rules = policy, rules
         self._picture, self._overrides = picture, overrides
         self._changes = Changes((policy.eligible_load, rules.leave_load), rules.calm_ttl_s)
@@ -57,15 +57,15 @@ class Live:
 
     def url(self, session: Session) -> str | None:
         """Where the player of `session` asks; None where it has nowhere else to go, or cannot reach us."""
-        if self._base is None or len(session.edges) < 2:
+        if self.base is None or len(session.edges) < 2:
             return None
-        return self._base + PATH + seal(self._key, session)
+        return self.base + PATH + seal(self._key, session)
 
     def answer(self, token: str, query: str, now: float) -> bytes:
         """The steering manifest for one poll. SteeringTokenRefused for a token that is not ours, nothing else."""
         known = self._known.get(token)
         if known is None:
-            known = Known(unseal(self._key, token), f"{self._base or ''}{PATH}{token}")
+            known = Known(unseal(self._key, token), f"{self.base or ''}{PATH}{token}")
             self._known.put(token, known)
         decided = self.decide(known.session, current(query, len(known.session.edges)), now)
         self.told[decided.why] += 1

@@ -7,6 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from configs.schema.control import ControlSettings
+from control.api import service
+from control.registry.memory import MemoryRegistry
 from control.registry.model import NodeMap
 from control.steering.changes import Changes
 from control.steering.choose import Policy
@@ -14,6 +17,7 @@ from control.steering.live import Live, current
 from control.steering.order import Order, Rules, Why, order
 from control.steering.overrides import Kind, Override, wishes
 from control.steering.session import Session, SteeringTokenRefused, seal, steering_key, unseal
+from kit.clock import ManualClock
 from tests.control.support import NOW, node, picture
 
 KEY = b"k" * 32
@@ -192,6 +196,22 @@ def test_a_session_with_one_edge_or_out_of_reach_is_not_steered() -> None:
     maps = [picture()]
     assert live(maps).url(Session("s", "bbb", "east", "n", ("a",))) is None
     assert live(maps, base=None).url(SESSION) is None
+
+
+@pytest.mark.parametrize(
+    ("listen", "public", "base"),
+    [
+        ("127.0.0.1:8100", None, "http://127.0.0.1:8100"),
+        ("127.0.0.1:0", None, None),
+        ("0.0.0.0:8100", None, None),
+        ("[::]:8100", None, None),
+        ("0.0.0.0:8100", "https://control.example", "https://control.example"),
+    ],
+)
+def test_players_are_sent_to_an_address_that_they_can_reach_or_to_none(listen, public, base, tmp_path) -> None:
+    told = ControlSettings(listen=listen, public_url=public, fleet_key_file=tmp_path / "key")
+    registry = MemoryRegistry(ManualClock(), expiry_s=2.5, limits=(80.0,), max_nodes=4)
+    assert service.live(told, KEY, registry, POLICY, tuple).base == base
 
 
 def test_changes_are_seen_by_edge_and_forgotten() -> None:
