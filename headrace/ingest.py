@@ -6,6 +6,7 @@ import os
 import re
 import stat
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,10 +15,39 @@ import typer
 
 from headrace.client import Master, Origin, Rejected, Running
 from headrace.up.show import Show
-from kit.errors import SettingsError
+from kit.errors import HeadraceError, SettingsError
 
 _POLL_S = 0.5
+_UNATTENDED_S = 10.0
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+
+
+class Unattended(HeadraceError):
+    """Nobody works on the job that is waited for."""
+
+    kind = "unattended"
+    retry = True
+
+
+class Attendance:
+    """Whether somebody works on a job."""
+
+    def __init__(self, content_id: str, patience_s: float) -> None:
+        self._content_id, self._patience_s = content_id, patience_s
+        self._since: float | None = None
+
+    def seen(self, state: dict[str, Any], now: float) -> None:
+        """What origin says of the job at `now` (monotonic seconds). Unattended when no worker has lived for
+        `patience_s`."""
+        if state.get("worker") is not False:
+            self._since = None
+            return
+        self._since = now if self._since is None else self._since
+        if now - self._since >= self._patience_s:
+            raise Unattended(
+                f"no ingest worker has lived for {self._patience_s:.0f} s: `{self._content_id}` waits for one "
+                "(is `headrace up` running?)"
+            )
 
 
 def register(app: typer.Typer) -> None:
@@ -39,6 +69,8 @@ def ingest(
 ) -> None:
     """Bring a film in: probe, encode every rung, package for HLS and DASH, verify, publish.
 
+    Without a worker it gives up after 10 s; the job stays queued, and the same command goes on with it later.
+
     Example: headrace ingest film.mp4 --title "The Film" --profile ott --subtitles en=film.en.vtt
     """
     files = [_subtitle(each) for each in subtitles or []]
@@ -59,7 +91,13 @@ async def _ingest(running: Running, master: Master, profile: str | None, *, wait
             if not wait:
                 return {"contentId": submitted["contentId"], "version": submitted["version"], "state": "queued"}
             name = submitted["contentId"]
-            await follow(origin, name, lambda s: show.update(step, float(s.get("progress") or 0), _note(s)))
+            attendance = Attendance(name, _UNATTENDED_S)
+
+            def progress(state: dict[str, Any]) -> None:
+                show.update(step, float(state.get("progress") or 0), _note(state))
+                attendance.seen(state, time.monotonic())
+
+            await follow(origin, name, progress)
             show.update(step, 1.0, "ready")
             found = await origin.get(f"/api/v1/titles/{name}")
     return {
@@ -98,6 +136,8 @@ def check_readable(file: Path) -> None:
 
 
 def _note(state: dict[str, Any]) -> str:
+    if state.get("worker") is False:
+        return f"{state['state']}, no ingest worker lives"
     return f"{state['state']} {state.get('detail') or ''}".strip()
 
 

@@ -1,31 +1,8 @@
-"""When to ask again, and when to stop asking: pure, handed the time and the chance."""
+"""When to stop asking: pure, handed the time."""
 
 from collections import deque
 from dataclasses import dataclass
 from enum import Enum
-
-
-@dataclass(frozen=True, slots=True)
-class Backoff:
-    """Exponential with full jitter (C-25, RES-05). Seconds; `attempts` after the first try."""
-
-    first_s: float
-    most_s: float
-    attempts: int = 3
-
-    def delay_s(self, attempt: int, chance: float) -> float:
-        """The pause before retry `attempt` (from 0); `chance` is 0 to 1."""
-        return min(self.most_s, self.first_s * 2.0 ** min(attempt, 60)) * chance
-
-    def ceiling_s(self, attempt: int) -> float:
-        """The longest pause before retry `attempt`."""
-        return self.delay_s(attempt, 1.0)
-
-
-INTERNAL = Backoff(first_s=0.1, most_s=5.0)
-"""Between processes of ours (C-25)."""
-EDGE = Backoff(first_s=0.1, most_s=10.0)
-"""Towards an upstream (C-25)."""
 
 
 class State(Enum):

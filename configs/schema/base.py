@@ -8,6 +8,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 _UNITS = {"": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 _SIZE = re.compile(r"(\d+)\s*([KMGT]iB)?")
+_RATES = {"": 1, "kbit/s": 10**3, "Mbit/s": 10**6, "Gbit/s": 10**9}
+_RATE = re.compile(r"(\d+)\s*([kMG]bit/s)?")
 _ADDRESS = re.compile(r"(\[[0-9a-fA-F:]+\]|[^:\s]+):(\d{1,5})")
 
 
@@ -26,6 +28,15 @@ def _bytes(value: Any) -> Any:
     return value
 
 
+def _bits(value: Any) -> Any:
+    if isinstance(value, str):
+        match = _RATE.fullmatch(value.strip())
+        if not match:
+            raise ValueError("a rate is a number with kbit/s, Mbit/s or Gbit/s: `25Mbit/s`")
+        return int(match[1]) * _RATES[match[2] or ""]
+    return value
+
+
 def _listen(value: str) -> str:
     match = _ADDRESS.fullmatch(value)
     if not match or int(match[2]) > 65535:
@@ -41,6 +52,8 @@ def _base_url(value: str) -> str:
 
 Size = Annotated[int, BeforeValidator(_bytes), Field(ge=0)]
 """Bytes; files and flags may write `10GiB`."""
+BitRate = Annotated[int, BeforeValidator(_bits), Field(gt=0)]
+"""Bits a second; files may write `25Mbit/s`."""
 Address = Annotated[str, AfterValidator(_listen)]
 """`HOST:PORT`; port 0 asks the system for a free one."""
 BaseUrl = Annotated[str, AfterValidator(_base_url)]

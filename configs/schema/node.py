@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from configs.schema.base import Address, BaseUrl, Name, NodeIdentity, Seconds, Settings, Size
+from configs.schema.base import Address, BaseUrl, BitRate, Name, NodeIdentity, Seconds, Settings, Size
 
 Tenant = Annotated[str, Field(pattern=r"^/[^\s\"\\]{1,200}$")]
 """The beginning of the paths of one tenant."""
@@ -88,6 +88,34 @@ class LimitSettings(Settings):
     that hides its clients' addresses."""
 
 
+_Pace = Annotated[BitRate, Field(ge=10**6, le=10**10)]
+"""Below a million the four MB that a socket may hold would outlast `send_timeout_s`."""
+
+
+class PacingSettings(Settings):
+    """How fast one connection gets answers at most, by what they carry (Content-Type), in bits a second of packets,
+    TLS and headers included; none: as fast as it goes. A viewer plays on as long as it gets its rung's bit rate: give
+    a few times that of the highest rung, or players that measure choose a lower one."""
+
+    playlist: _Pace | None = None
+    """HLS and DASH manifests."""
+    video: _Pace | None = None
+    """video/*: segments, films."""
+    audio: _Pace | None = None
+    """audio/*, playlists excepted."""
+    text: _Pace | None = None
+    """text/*: subtitles, pages."""
+    image: _Pace | None = None
+    """image/*: posters, thumbnails."""
+    other: _Pace | None = None
+    """All else, and what has no type."""
+
+    @property
+    def rates(self) -> dict[str, int]:
+        """Bits a second of the classes that have a rate."""
+        return self.model_dump(exclude_none=True)
+
+
 class TlsPair(Settings):
     """A certificate and its key, both PEM files. New files are taken while the node runs."""
 
@@ -141,6 +169,8 @@ class NodeSettings(Settings):
     """The oldest version of TLS that viewers may speak."""
     tls_watch_s: Seconds = 2.0
     """The files in `tls` are looked at this often."""
+    pacing: PacingSettings = PacingSettings()
+    """How fast connections get their answers; off by default."""
     upstream: UpstreamSettings = UpstreamSettings()
     """Manners towards the next tier."""
     identity: NodeIdentity | None = None

@@ -20,7 +20,7 @@ class OpenTier:
         """See Tier."""
         return Passage(exchange.target)
 
-    def quick(self, target: str, now: float) -> tuple[str, str] | None:
+    def quick(self, target: str, fields: Fields, now: float) -> tuple[str, str] | None:
         """See Tier."""
         return target, ""
 

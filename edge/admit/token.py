@@ -76,7 +76,7 @@ class TokenTier:
             render = partial(self._masters.render, session=Session(token, path, grant.cap_kbps, ways))
         return Passage(f"{path}?{query}" if query else path, subject=grant.token_id, render=render)
 
-    def quick(self, target: str, now: float) -> tuple[str, str] | None:
+    def quick(self, target: str, fields: Fields, now: float) -> tuple[str, str] | None:
         """See Tier. The token was verified before; its times and its path are looked at each time. A master may be
         another for each session."""
         slash = target.find("/", _MARK)

@@ -57,7 +57,7 @@ class IngestApi:
         return answer_json(body, 202, Location=where)
 
     async def state(self, request: web.Request) -> web.Response:
-        """How far the newest version of a title has come."""
+        """How far the newest version of a title has come; until it has ended, whether a worker lives."""
         content_id = request.match_info["id"]
         title = await self._parts.catalog.title(content_id) if urls.is_id(content_id) else None
         submitted = self._recent.get(content_id)
@@ -65,10 +65,12 @@ class IngestApi:
         begun = title is not None and title.version == submitted and title.state is not State.FAILED
         if submitted and not begun and await self._waiting(content_id, submitted):
             queued = {"version": submitted, "state": "queued", "detail": "", "progress": 0.0}
-            return answer_json({"contentId": content_id} | queued)
+            return answer_json({"contentId": content_id} | queued | await self._attended())
         if title is None:
             raise NotFound("no such title")
-        return answer_json({"contentId": content_id} | ingest_state(title))
+        ended = title.state in (State.READY, State.FAILED)
+        attended = {} if ended else await self._attended()
+        return answer_json({"contentId": content_id} | ingest_state(title) | attended)
 
     async def _submit(self, upload: Upload, profile: Profile) -> Any:
         ingest = await self._open()
@@ -79,6 +81,10 @@ class IngestApi:
         service = await self._service()
         ingest = await self._open()
         return bool(await ingest.waiting(service.Submitted(content_id, version)))
+
+    async def _attended(self) -> dict[str, bool]:
+        presence = await asyncio.to_thread(importlib.import_module, "origin.ingest.presence")
+        return {"worker": await asyncio.to_thread(presence.anybody, self._parts.settings.state_dir)}
 
     async def _open(self) -> Any:
         async with self._opening:

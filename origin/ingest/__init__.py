@@ -2,7 +2,7 @@
 
 Words: job (what is to be made of which bytes; its version names both), place (where a job's files lie), plan (tracks
 that a job encodes), pipeline (the steps, each idempotent), workflow (their order, durable), service (the API's side),
-worker (the process that does it), progress.
+worker (the process that does it), presence (whether one lives), progress.
 
 May import transcode, packaging, catalog, assets, configs and kit. Start at workflow, then pipeline.
 """

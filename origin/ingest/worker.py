@@ -26,6 +26,7 @@ from origin.catalog.states import State
 from origin.ingest import workflow
 from origin.ingest.pipeline import Pipeline
 from origin.ingest.places import Places
+from origin.ingest.presence import present
 from origin.ingest.service import ALIVE, workflow_url
 
 ORPHAN_S = 3600.0
@@ -42,6 +43,11 @@ async def run_worker(settings: OriginSettings, ready: Ready | None = None) -> No
     `ready` is awaited once jobs are taken.
     """
     stop = service.stop_signal()
+    with present(settings.state_dir):
+        await _run(settings, stop, ready)
+
+
+async def _run(settings: OriginSettings, stop: asyncio.Event, ready: Ready | None) -> None:
     database = settings.database_url or default_url(str(settings.state_dir.absolute()))
     await migrate(database)
     catalog = Catalog.open(database)

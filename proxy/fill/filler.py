@@ -24,7 +24,7 @@ from proxy.fill.flight import (
     StaleOnError,
     storable,
 )
-from proxy.fill.neighbours import Alone, Fresh, Gone, Growing, Neighbours, Sliced
+from proxy.fill.neighbours import Alone, Fresh, Gone, Growing, Neighbours, Sliced, Stale, Told
 from proxy.fill.reading import SlicedBody
 from proxy.fill.runs import range_field
 from proxy.fill.slices import AskOwn, AskWhole, Slices, TakeWhole
@@ -42,6 +42,7 @@ from proxy.store.store import Store, Stored
 from proxy.store.writer import NoRoom, TooLarge, Writer
 from proxy.upstream.client import Client, Response
 
+LED = "headrace_flights_led_total"
 METRICS = (
     Family("headrace_fills_total", "Fills by how they ended", label="ending", values=tuple(Ending)),
     Family("headrace_collapsed_total", "Requests that waited for another's fill instead of asking upstream"),
@@ -49,6 +50,7 @@ METRICS = (
     Family("headrace_followed_now", "Flights of other workers that are followed now", "gauge"),
     Family("headrace_follow_timeouts_total", "Followers that waited too long for a head and asked by themselves"),
     Family("headrace_upstream_requests_total", "Requests sent upstream by fills"),
+    Family(LED, "Flights that a worker led, and did not follow another worker's"),
 )
 _FAILURES = frozenset({500, 502, 503, 504})
 """What counts as upstream failing (RFC 5861 4); other 5xx are its answer."""
@@ -88,7 +90,7 @@ class Filler:
         slice_size: int,
     ) -> None:
         self._neighbours = neighbours
-        self._shelf = Shelf(store, clock)
+        self._shelf = Shelf(store, clock, neighbours.led if neighbours else lambda: 0)
         self._slices = Slices(client, store, self._shelf, clock, row, neighbours, slice_size)
         self._client, self._store, self._clock, self._row = client, store, clock, row
         self._follow_timeout_s = follow_timeout_s
@@ -221,6 +223,8 @@ class Filler:
             ending = self._failed(flight, stored, why, error)
         finally:
             self._land(flight)
+            if flight.leads:
+                self._row.add(LED)  # before who waits for the lease can lead
             if flight.leased and self._neighbours:
                 self._neighbours.leases.give_back(flight.question.flight)
             flight.fail(Going("this process is going"))
@@ -245,31 +249,44 @@ class Filler:
 
     async def _on_this_node(self, flight: Flight, stored: Stored | None, why: Revalidate | None) -> Ending:
         """Lead the flight for all workers of the node, or follow the one that does; by ourselves when neither works."""
+        gone = False
         for _ in range(_FLIGHTS if self._neighbours else 0):
             assert self._neighbours is not None
             leader = self._neighbours.leases.take(flight.question.flight)
             if leader is None:
                 flight.leads = flight.leased = True
-                if await self._filled_before(flight, stored):
+                known = not gone and self._known(flight, stored)
+                if not known and await self._filled_before(flight, stored):
                     return Ending.FOLLOWED
                 break
             try:
                 return await self._follow(self._neighbours, leader, flight, stored)
             except Gone:
-                continue
+                gone = True  # it may have died before it counted what it led
             except Alone:
                 break
         flight.leads = True
         return await self._flight(flight, stored, why)
 
+    def _known(self, flight: Flight, stored: Stored | None) -> bool:
+        """Whether what was looked up for a flight is certain to be what there is: no other worker has led a flight to
+        its end since, and no fill of this one has stored what it asks for."""
+        if self._neighbours is None or self._neighbours.led() != flight.question.led:
+            return False
+        return self._store.unchanged(stored.meta.key if stored else flight.question.key, stored)
+
     async def _filled_before(self, flight: Flight, stored: Stored | None) -> bool:
-        """Whether another worker's flight brought the answer in after we looked and before we lead; then it is told."""
-        self._store.forget(stored.meta.key if stored else flight.question.key)
-        found = (await self._shelf.lookup(flight.question.key, lambda: flight.question.fields)).stored
+        """Whether another flight brought the answer in after we looked and before we lead; then it is told."""
+        found = await self._look_again(flight, stored)
         if found is None or (stored is not None and found.meta.response_time <= stored.meta.response_time):
             return False
         flight.tell(Shared(found.meta, found.body, True, found.meta.status, None))
         return True
+
+    async def _look_again(self, flight: Flight, stored: Stored | None) -> Stored | None:
+        """The answer as it lies on disk now, whatever this worker remembers of it."""
+        self._store.forget(stored.meta.key if stored else flight.question.key)
+        return (await self._shelf.lookup(flight.question.key, lambda: flight.question.fields)).stored
 
     async def _follow(self, neighbours: Neighbours, leader: int, flight: Flight, stored: Stored | None) -> Ending:
         """What the leader got, for those who wait here. Gone or Alone, see Neighbours.ask."""
@@ -282,26 +299,29 @@ class Filler:
                 await neighbours.follow(told)
         finally:
             self._row.add("headrace_followed_now", amount=-1)
-        if isinstance(told, Growing):
-            return Ending.FOLLOWED
-        if isinstance(told, Sliced) and await self._filled_before(flight, stored):
-            return Ending.FOLLOWED
-        if stored is None or isinstance(told, Sliced):
-            raise Alone
-        elif isinstance(told, Fresh):
-            flight.tell(Revalidated(await self._freshened_by(told, flight, stored)))
-        else:
-            self._failing[flight.question.key] = True
-            flight.tell(StaleOnError(stored, told.error))
+        await self._followed(told, flight, stored)
         return Ending.FOLLOWED
 
-    async def _freshened_by(self, told: Fresh, flight: Flight, stored: Stored) -> Stored:
-        """What the leader revalidated, as it lies on disk. Alone when the new metadata is known to the leader only."""
-        self._store.forget(stored.meta.key)
-        found = (await self._shelf.lookup(flight.question.key, lambda: flight.question.fields)).stored
-        if found is None or found.meta.response_time < told.meta.response_time:
-            raise Alone
-        return found
+    async def _followed(self, told: Told, flight: Flight, stored: Stored | None) -> None:
+        """Tell those who wait here what the leader's flight ended with. Alone when it is not for us."""
+        match told:
+            case Growing():
+                pass  # they were told when it began
+            case Sliced():
+                if not await self._filled_before(flight, stored):
+                    raise Alone
+            case Fresh(meta) if stored is not None:
+                found = await self._look_again(flight, stored)
+                if found is None or found.meta.response_time < meta.response_time:
+                    raise Alone  # the new metadata is known to the leader only
+                flight.tell(Revalidated(found))
+            case Stale(error) if stored is not None:
+                self._failing[flight.question.key] = True
+                flight.tell(StaleOnError(stored, error))
+            case Fresh() | Stale():
+                raise Alone
+            case _:
+                assert_never(told)
 
     async def _flight(self, flight: Flight, stored: Stored | None, why: Revalidate | None) -> Ending:
         if stored is None and (part := self._slices.first(flight.question)) is not None:

@@ -90,6 +90,8 @@ class Question:
     hints: Listener | None = None
     ranged: Fields = ()
     """The viewer's own Range and conditions, where it may be asked for slices."""
+    led: int = 0
+    """How many flights the node's other workers had led when the answer was looked for."""
 
 
 @dataclass(frozen=True, slots=True)

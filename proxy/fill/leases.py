@@ -4,14 +4,13 @@ A lease is a lock on a few bytes of a file in memory that the workers share: tak
 disk, and the kernel gives it back for a worker that dies. Where the lock begins says whose it is.
 """
 
-import fcntl
 import hashlib
 import os
-import struct
+
+from kit import locks
 
 WORKERS = 254
 """Numbers that fit beside one another in a flight's bytes."""
-_FLOCK = struct.Struct("hhqqi4x")
 _STRIDE = 256
 _HASH_BITS = 54
 
@@ -36,23 +35,19 @@ class Leases:
             self._held[flight] += 1
             return None
         base = _base(flight)
-        while True:  # each turn, another worker has ended a flight
-            try:
-                fcntl.fcntl(self._fd, fcntl.F_OFD_SETLK, self._lock(fcntl.F_WRLCK, base))
-            except BlockingIOError:
-                leader = self._leader(base)
-                if leader is not None:
-                    return leader
-            else:
-                self._held[flight] = 1
-                return None
+        while not locks.take(self._fd, *self._bytes(base)):  # each turn, another worker has ended a flight
+            leader = self._leader(base)
+            if leader is not None:
+                return leader
+        self._held[flight] = 1
+        return None
 
     def give_back(self, flight: str) -> None:
         """The flight is over: another worker may lead the next one."""
         self._held[flight] -= 1
         if not self._held[flight]:
             del self._held[flight]
-            fcntl.fcntl(self._fd, fcntl.F_OFD_SETLK, self._lock(fcntl.F_UNLCK, _base(flight)))
+            locks.give_back(self._fd, *self._bytes(_base(flight)))
 
     def close(self) -> None:
         """Give all back."""
@@ -60,15 +55,14 @@ class Leases:
 
     def _leader(self, base: int) -> int | None:
         """Who holds the lock; None when nobody does any more."""
-        answer = fcntl.fcntl(self._fd, fcntl.F_OFD_GETLK, self._lock(fcntl.F_WRLCK, base))
-        kind, _, start, _, _ = _FLOCK.unpack(answer)
-        return None if kind == fcntl.F_UNLCK else int(start) - base - 1
+        start = locks.holder(self._fd, *self._bytes(base))
+        return None if start is None else start - base - 1
 
-    def _lock(self, kind: int, base: int) -> bytes:
-        """All workers' locks for a flight share its last byte and begin each at its own; two flights never touch, or
-        the kernel would make one lock of them."""
+    def _bytes(self, base: int) -> tuple[int, int]:
+        """Start and length of a lock. All workers' locks for a flight share its last byte and begin each at its own;
+        two flights never touch, or the kernel would make one lock of them."""
         start = base + 1 + self.number
-        return _FLOCK.pack(kind, os.SEEK_SET, start, base + _STRIDE - start, 0)
+        return start, base + _STRIDE - start
 
 
 def _base(flight: str) -> int:

@@ -80,11 +80,14 @@ Told = Growing | Fresh | Stale | Sliced
 
 
 class Neighbours:
-    """One worker's side of it. An async context manager."""
+    """One worker's side of it, from `start` to `close`."""
 
-    def __init__(self, leases: Leases, patience_s: float) -> None:
-        """`patience_s`: how long another may leave us without a word."""
-        self.leases, self._patience_s = leases, patience_s
+    def __init__(self, leases: Leases, led: Callable[[], int], patience_s: float, silence_s: float) -> None:
+        """`led`: how many flights the others have led to their end, each counted before its lease is given back. How
+        long another may leave us without a word: `patience_s` before a head, `silence_s` in a body, which is more than
+        its upstream may leave it."""
+        self.leases, self.led = leases, led
+        self._patience_s, self._silence_s = patience_s, silence_s
         self._find: Find = lambda _flight, _epoch: None
         self._server: asyncio.Server | None = None
         self._owner = Owner("neighbours")
@@ -127,7 +130,7 @@ class Neighbours:
         why = "the fill was given up"
         try:
             while not body.whole:
-                async with asyncio.timeout(self._patience_s):
+                async with asyncio.timeout(self._silence_s):
                     await _hear_of(body, wire)
         except TimeoutError:
             why = "the worker that brought it in fell silent"

@@ -86,5 +86,7 @@ class SlicedBody:
         if run is not None:
             return run, False
         wanted = file.grid.over(start, stop)[: rules.MOST]
-        missing = (each for each in wanted if not file.there(each) and self._runs.of(file, each) is None)
-        return self._runs.begin(self._question, self._meta, file, next(rules.runs(missing))), True
+        further = (each for each in wanted[1:] if not file.there(each) and self._runs.of(file, each) is None)
+        # The first was just not there: it is asked for though another worker may have brought it in by now.
+        indexes = next(rules.runs((index, *further)))
+        return self._runs.begin(self._question, self._meta, file, indexes), True

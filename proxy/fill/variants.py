@@ -28,6 +28,8 @@ class Found:
     others: bool = False
     names: Names = ()
     request: Fields = ()
+    led: int = 0
+    """How many flights the node's other workers had led when it was looked for."""
 
     @property
     def flight(self) -> str:
@@ -46,25 +48,27 @@ class Place:
 class Shelf:
     """Variants in one worker's store."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
-        self._store, self._clock = store, clock
+    def __init__(self, store: Store, clock: Clock, led: Callable[[], int]) -> None:
+        """`led`: how many flights the node's other workers have led."""
+        self._store, self._clock, self._led = store, clock, led
         self._listing = asyncio.Lock()
 
     async def lookup(self, key: str, asked: Callable[[], Fields]) -> Found:
         """The stored answer for a request, of all under `key`. `asked` gives the fields that upstream would get of it:
         what upstream does not see selects nothing."""
+        led = self._led()
         under = await self._store.lookup(key, self._clock.wall())
         if under is None:
-            return Found(key, None)
+            return Found(key, None, led=led)
         variants = rules.from_meta(under.meta)
         if variants is None:
-            return Found(key, under, request=asked() if under.meta.vary else ())
+            return Found(key, under, request=asked() if under.meta.vary else (), led=led)
         request = asked()
         stored = await self._variant(key, variants, request)
         if stored is None and under.entry.layout is not None:
             variants, stored = await self._again(key, variants, request)
         names = variants.sets[0] if variants.sets else ()
-        return Found(key, stored, stored is None, names, request)
+        return Found(key, stored, stored is None, names, request, led)
 
     async def _variant(self, key: str, variants: Variants, request: Fields) -> Stored | None:
         for names in variants.sets:

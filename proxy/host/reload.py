@@ -21,6 +21,7 @@ APPLIED = frozenset(
         "limits.send_timeout_s",
         "origin",
         "origins",
+        "pacing",
         "shields",
         "store.admission_above",
         "store.memory",

@@ -72,8 +72,7 @@ async def run(
     `labels` stand on every metric; `authority` is that of its keys; `ready_file` gets one JSON line {url, admin, pid}
     once all workers serve."""
     stop, again = stop_signal(), reload_signal()
-    _prepare(settings)
-    certificates = tls.certificates(settings)
+    certificates = _prepare(settings)
     token = admin.read_token(settings.admin_token_file)
     with (
         listeners.opened(*host_port(settings.listen), settings.workers) as listening_at,
@@ -92,7 +91,7 @@ async def run(
         async def replace(new: NodeSettings) -> None:
             await supervisor.replace(lambda _, number: payload(board, number, new), new.limits.drain_s)
 
-        reload = Reload(settings, lambda: _usable(read()), replace, SystemClock())
+        reload = Reload(settings, lambda: _checked(read()), replace, SystemClock())
         own_row = board.row(len(rows))
         seen = volumes(settings.store, board, own_row, None)
         url = _url(settings, listening_at.port)
@@ -163,6 +162,7 @@ async def _admin(
                 "started": facts.started,
                 "settings": facts.reload.health(),
                 "listener": tls.describe(facts.reload.settings, facts.certificates),
+                "pacing": facts.reload.settings.pacing.rates,
                 "keeper": {"alive": facts.keeper.alive, "loaded": facts.keeper.loaded},
                 "store": {"keeps": bool(facts.volumes.well()), "volumes": _volumes(facts.volumes)},
                 **embedded(),
@@ -235,21 +235,26 @@ def _keeper(settings: NodeSettings, board: Board, number: int, shared: Shared) -
     return Keeper(volume, seen, slots, evictor, row, SystemClock(), policy)
 
 
-def _prepare(settings: NodeSettings) -> None:
+def _prepare(settings: NodeSettings) -> Certificates | None:
     """What workers need, tried here first: told at start, not by dying workers."""
     _prepare_directories(settings.store.cache_dir)
+    return _usable(settings)
+
+
+def _checked(settings: NodeSettings) -> NodeSettings:
+    """The settings, if new workers can do with them."""
     _usable(settings)
+    return settings
 
 
-def _usable(settings: NodeSettings) -> NodeSettings:
-    """The settings, if what new workers open can be opened."""
+def _usable(settings: NodeSettings) -> Certificates | None:
+    """What the listener serves; SettingsError when something that workers open cannot be opened."""
     try:
         if settings.access_log and str(settings.access_log) != "-":
             settings.access_log.open("ab").close()
     except OSError as error:
         raise SettingsError(f"`access_log`: {error}") from None
-    tls.check(settings)
-    return settings
+    return tls.usable(settings)
 
 
 def _prepare_directories(directories: tuple[Path, ...]) -> None:

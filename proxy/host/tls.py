@@ -37,10 +37,10 @@ def trusted(settings: NodeSettings, bases: tuple[str, ...]) -> SSLContext | None
     return client_context(ca) if ca is not None or any(base.startswith("https:") for base in bases) else None
 
 
-def check(settings: NodeSettings) -> None:
-    """SettingsError when a file that workers will load cannot be used. Blocks."""
-    certificates(settings)
+def usable(settings: NodeSettings) -> Certificates | None:
+    """As certificates; SettingsError, too, when another file that workers will load cannot be used."""
     trusted(settings, ())
+    return certificates(settings)
 
 
 def at_rest(row: Row) -> None:

@@ -24,11 +24,12 @@ from proxy.fill.filler import Filler
 from proxy.fill.leases import Leases
 from proxy.fill.neighbours import Neighbours
 from proxy.host import listeners, tls
-from proxy.serve import account
+from proxy.serve import account, pacing
 from proxy.serve.account import AccessLog, Account
 from proxy.serve.connection import Patience, Server
 from proxy.serve.fast import FastServer
 from proxy.serve.lane import Lane
+from proxy.serve.pacing import Pacing
 from proxy.serve.passing import Passer
 from proxy.serve.pipeline import Pipeline
 from proxy.serve.tier import Tier
@@ -48,6 +49,8 @@ from proxy.upstream.client import Client, Manners, Sign
 _FLUSH_S = 0.5
 _JUST_COME_S = 0.5
 """Whoever connected before a drain has this long to say what for: closed at once, it would count as refused."""
+_LATER_S = 15.0
+"""A worker that follows another's fill in a body gives up so much later than that one gives up its upstream."""
 _GAUGES = ("connections", "waiting", "followed_now", "store_memory_bytes", "store_entries", "upstreams_unwell")
 _OPEN_FILES = 8_192
 """Stored files kept open at most, and an eighth of what the system allows: a hit on another is opened off the loop."""
@@ -79,6 +82,7 @@ def families(reasons: tuple[str, ...], volumes: int = 1, tenants: tuple[str, ...
     return (
         *account.METRICS,
         account.refusals(reasons),
+        *pacing.METRICS,
         *filler.METRICS,
         *runs.METRICS,
         *probes.METRICS,
@@ -140,30 +144,14 @@ async def engine(
     """The parts of one worker, put together; yields the protocol factory to listen with. `visited`, `asked`: shared by
     the workers of the node, see Volume and Admission; `leases`: where the node has other workers."""
     row = board.row(number)
-    limits, upstream = settings.limits, settings.upstream
     kept = _store(settings, board, row, visited, asked)
-    manners = Manners(
-        upstream.connect_timeout_s,
-        upstream.head_timeout_s,
-        upstream.read_timeout_s,
-        upstream.connections,
-        upstream.idle_s,
-    )
     access_log = AccessLog(settings.access_log, row) if settings.access_log else None
     owner = Owner("worker")
     certificates = tls.certificates(settings)
     trusted = tls.trusted(settings, role.bases)
-    async with Client(role.bases, role.authority, manners, clock, role.sign, trusted) as client:
-        neighbours = Neighbours(leases, upstream.follow_timeout_s) if leases else None
-        filling = Filler(
-            client,
-            kept,
-            clock,
-            row,
-            neighbours,
-            follow_timeout_s=upstream.follow_timeout_s,
-            slice_size=settings.store.slice,
-        )
+    async with Client(role.bases, role.authority, _manners(settings), clock, role.sign, trusted) as client:
+        neighbours = _neighbours(settings, board, row, leases) if leases else None
+        filling = _filler(settings, client, kept, clock, row, neighbours)
         await filling.start()
         accounts = Account(row, access_log, role.tier.reasons)
         pipeline = Pipeline(
@@ -171,24 +159,24 @@ async def engine(
             tier=role.tier,
             store=kept,
             filler=filling,
-            passer=Passer(settings.name, role.tier, client, kept, limits.send_timeout_s),
+            passer=Passer(settings.name, role.tier, client, kept, settings.limits.send_timeout_s),
             account=accounts,
             clock=clock,
             authority=client.authority,
-            send_timeout_s=limits.send_timeout_s,
+            send_timeout_s=settings.limits.send_timeout_s,
         )
-        owner.spawn("upstreams", probes.watch(client, clock, row, upstream.probe_s), endless=True)
+        lane = Lane(
+            name=settings.name,
+            tier=role.tier,
+            store=kept,
+            account=accounts,
+            clock=clock,
+            authority=client.authority,
+        )
+        owner.spawn("upstreams", probes.watch(client, clock, row, settings.upstream.probe_s), endless=True)
         if access_log:
             owner.spawn("access-log", _flush(access_log), endless=True)
         try:
-            lane = Lane(
-                name=settings.name,
-                tier=role.tier,
-                store=kept,
-                account=accounts,
-                clock=clock,
-                authority=client.authority,
-            )
             server = _server(settings, lane, pipeline, row, clock)
             row.set("headrace_listeners", 1, tls.path(settings))
             if certificates is not None:
@@ -203,6 +191,37 @@ async def engine(
                 await access_log.close()
 
 
+def _manners(settings: NodeSettings) -> Manners:
+    upstream = settings.upstream
+    return Manners(
+        upstream.connect_timeout_s,
+        upstream.head_timeout_s,
+        upstream.read_timeout_s,
+        upstream.connections,
+        upstream.idle_s,
+    )
+
+
+def _neighbours(settings: NodeSettings, board: Board, row: Row, leases: Leases) -> Neighbours:
+    patience, silence = settings.upstream.follow_timeout_s, settings.upstream.read_timeout_s + _LATER_S
+    by_all, cells, ours = board.reader(filler.LED), row.cells, row.column(filler.LED)
+    return Neighbours(leases, lambda: by_all() - cells[ours], patience, silence)
+
+
+def _filler(
+    settings: NodeSettings, client: Client, kept: Store, clock: Clock, row: Row, neighbours: Neighbours | None
+) -> Filler:
+    return Filler(
+        client,
+        kept,
+        clock,
+        row,
+        neighbours,
+        follow_timeout_s=settings.upstream.follow_timeout_s,
+        slice_size=settings.store.slice,
+    )
+
+
 def _server(settings: NodeSettings, lane: Lane, pipeline: Pipeline, row: Row, clock: Clock) -> Server:
     limits = settings.limits
     patience = Patience(
@@ -212,13 +231,17 @@ def _server(settings: NodeSettings, lane: Lane, pipeline: Pipeline, row: Row, cl
         limits.connections,
         limits.connections_per_client,
     )
+    rates = settings.pacing.rates
+    paces = Pacing(rates, row) if rates else None
     if settings.fast_lane:
-        return FastServer(lane, pipeline, patience, row, clock)
-    return Server(pipeline, patience, row, clock)
+        return FastServer(lane, pipeline, patience, row, clock, paces)
+    return Server(pipeline, patience, row, clock, paces)
 
 
 async def drain(server: Server, seconds: float, just_come_s: float = 0.0) -> None:
-    """Idle connections close after `just_come_s`, busy ones after their answer, all of them after `seconds`."""
+    """Idle connections close after `just_come_s`, busy ones after their answer, all of them after `seconds`. From the
+    start, answers say so."""
+    server.drain()
     grace = min(just_come_s, seconds)
     await _empty(server, grace)
     server.pre_shutdown()

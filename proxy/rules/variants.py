@@ -53,7 +53,17 @@ def from_meta(meta: Meta) -> Variants | None:
 
 def slot_key(key: str, variants: Variants, names: Names, request: Fields) -> str:
     """What the variant that `names` select for `request` is stored under."""
-    return f"{key}{MARK}{variants.generation}{_hash(names, request)[0]:02x}"
+    return key_in(key, variants, slot(names, request))
+
+
+def slot(names: Names, request: Fields) -> str:
+    """The slot of the variant that `names` select for `request`."""
+    return f"{_hash(names, request)[0]:02x}"
+
+
+def key_in(key: str, variants: Variants, place: str) -> str:
+    """What a variant in the slot `place` is stored under."""
+    return f"{key}{MARK}{variants.generation}{place}"
 
 
 def flight_key(key: str, names: Names, request: Fields) -> str:

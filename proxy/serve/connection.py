@@ -17,6 +17,7 @@ from aiohttp.web import BaseRequest, RequestHandler, StreamResponse
 from kit.clock import Clock
 from kit.metrics import Row
 from proxy.serve.exchange import request_id
+from proxy.serve.pacing import UNPACED, Pacing
 from proxy.serve.wire import Sent, head
 
 _NEVER_S = 1e9
@@ -45,11 +46,15 @@ class Entrance(Protocol):
 class Server(web.Server):
     """Makes connections; keeps count of them."""
 
-    def __init__(self, handler: Handler, patience: Patience, row: Row, clock: Clock) -> None:
+    def __init__(
+        self, handler: Handler, patience: Patience, row: Row, clock: Clock, pacing: Pacing | None = None
+    ) -> None:
         super().__init__(_counted(handler))
-        self.patience, self.row, self.clock = patience, row, clock
+        self.patience, self.row, self.clock, self.pacing = patience, row, clock, pacing
         self.entrance: Entrance | None = None
         """What stands before the server on a TLS listener."""
+        self.draining = False
+        """Every answer is the last of its connection."""
         self.empty = asyncio.Event()
         self.empty.set()
         self._open: dict[str, int] = {}
@@ -80,8 +85,14 @@ class Server(web.Server):
         self._total -= 1
         self._told()
 
+    def drain(self) -> None:
+        """From here on an answer says that its connection ends behind it (RFC 9112 9.6): its viewer comes back to
+        another worker, and loses no request on its way to a connection that closes."""
+        self.draining = True
+
     def pre_shutdown(self) -> None:
         """Drain: what has not asked for anything ends here."""
+        self.drain()
         if self.entrance is not None:
             self.entrance.close()
         super().pre_shutdown()
@@ -100,7 +111,18 @@ class Server(web.Server):
 class Connection(RequestHandler):
     """One viewer's connection."""
 
-    __slots__ = ("_came_early", "_deadline", "_idle_timer", "_server", "active", "begun", "beneath", "client", "ended")
+    __slots__ = (
+        "_came_early",
+        "_deadline",
+        "_idle_timer",
+        "_pace",
+        "_server",
+        "active",
+        "begun",
+        "beneath",
+        "client",
+        "ended",
+    )
 
     def __init__(self, server: Server, *, loop: asyncio.AbstractEventLoop, **options: Any) -> None:
         super().__init__(server, loop=loop, **options)
@@ -108,6 +130,7 @@ class Connection(RequestHandler):
         self._deadline: asyncio.TimerHandle | None = None
         self._idle_timer: asyncio.TimerHandle | None = None
         self._came_early = False
+        self._pace = UNPACED
         self.begun = self.ended = 0
         self.beneath: asyncio.Transport | None = None
         """The TCP transport under TLS. Its handshake took the place of this connection among all."""
@@ -163,10 +186,11 @@ class Connection(RequestHandler):
         return self.begun == self.ended and self._deadline is None
 
     def close(self) -> None:
-        """Drain: an idle connection closes at once, a busy one after its answer."""
+        """Drain: an idle connection closes at once, a busy one after its answer; so does one whose head has begun to
+        come, whose answer says so."""
         if self.idle():
             self.force_close()
-        else:
+        elif self.begun != self.ended:
             super().close()
 
     def begins(self) -> None:
@@ -182,6 +206,19 @@ class Connection(RequestHandler):
         self.active = time.perf_counter()
         if self._came_early and self.begun == self.ended:
             self._arm()
+
+    def answers(self, carries: str) -> bool:
+        """See wire.Host."""
+        if self._server.pacing is not None:
+            self.pace(self._server.pacing, carries)
+        return self._server.draining
+
+    def pace(self, pacing: Pacing, carries: str) -> None:
+        """An answer of this class follows: the kernel is told where the one before had another pace."""
+        rate = pacing.rates[carries]
+        if rate != self._pace and self.transport is not None:
+            self._pace = rate
+            pacing.change(self.transport, carries)
 
     def handle_error(
         self, request: BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None

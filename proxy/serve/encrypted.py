@@ -9,6 +9,7 @@ import asyncio
 import os
 
 from proxy.serve.outbox import Ended
+from proxy.serve.standstill import Standstill, Waiting
 from proxy.store.bodies import FileBody
 from proxy.store.descriptors import Lease
 
@@ -22,14 +23,13 @@ class EncryptedOutbox:
 
     def __init__(self, transport: asyncio.Transport, timeout_s: float, ended: Ended) -> None:
         self._loop = asyncio.get_running_loop()
-        self._transport, self._timeout_s, self._ended = transport, timeout_s, ended
+        self._transport, self._ended = transport, ended
         self._lease: Lease | None = None
         self._at = self._end = 0
         self.sent = 0
         """Bytes of the answer that TLS has taken."""
-        self._moved = 0.0
         self._pushing = self._reading = self._yielded = False
-        self._deadline: asyncio.TimerHandle | None = None
+        self._standstill = Standstill(timeout_s, self._waiting, self._late)
 
     def send_file(self, head: bytes, file: FileBody, start: int, end: int) -> None:
         """Send `head`, then the bytes `start` to `end` of `file`. `ended` may be called before this returns."""
@@ -48,13 +48,12 @@ class EncryptedOutbox:
     def close(self) -> None:
         """Give up what is under way, without a word."""
         self._lease = None
-        if self._deadline is not None:
-            self._deadline.cancel()
+        self._standstill.close()
 
     def _push(self, piece: memoryview | None = None) -> None:
         """Write `piece`, then until all is written, TLS holds something back, the turn is over, or the disk must be
         asked."""
-        self._moved = self._loop.time()
+        self._standstill.moved()
         self._pushing = True
         before = self.sent
         try:
@@ -64,7 +63,7 @@ class EncryptedOutbox:
                 if self._transport.is_closing():
                     raise ConnectionResetError("viewer left")
                 if self._transport.get_write_buffer_size():
-                    self._watch()
+                    self._standstill.watch()
                     return
                 if self.sent - before >= _TURN:
                     self._yield()
@@ -108,21 +107,13 @@ class EncryptedOutbox:
             return
         self._push(done.result())
 
-    def _watch(self) -> None:
-        """Let go of a viewer that takes nothing."""
-        if self._deadline is None:
-            self._deadline = self._loop.call_later(self._timeout_s, self._late)
+    def _waiting(self) -> Waiting:
+        if self._lease is None:
+            return Waiting.NOTHING
+        return Waiting.DISK if self._reading else Waiting.VIEWER
 
     def _late(self) -> None:
-        """One timer a connection and timeout, not one a piece: it looks when bytes last moved."""
-        self._deadline = None
-        if self._lease is None:
-            return
-        left = self._moved + self._timeout_s - self._loop.time()
-        if left <= 0 and not self._reading:
-            self._finish(TimeoutError("viewer too slow"))
-        else:
-            self._deadline = self._loop.call_later(self._timeout_s if self._reading else left, self._late)
+        self._finish(TimeoutError("viewer too slow"))
 
     def _finish(self, error: OSError | None) -> None:
         self._lease = None

@@ -17,6 +17,7 @@ from proxy.serve.encrypted import EncryptedOutbox
 from proxy.serve.heads import MOST_BYTES, sound
 from proxy.serve.lane import Lane, Reply
 from proxy.serve.outbox import Outbox
+from proxy.serve.pacing import Pacing
 from proxy.serve.wire import reset
 from proxy.serve.writable import Writable
 from proxy.store.bodies import FileBody, MemoryBody
@@ -52,14 +53,22 @@ _LANES = Turn.LANE
 class FastServer(Server):
     """Makes connections that have the lane."""
 
-    def __init__(self, lane: Lane, handler: Handler, patience: Patience, row: Row, clock: Clock) -> None:
+    def __init__(
+        self, lane: Lane, handler: Handler, patience: Patience, row: Row, clock: Clock, pacing: Pacing | None = None
+    ) -> None:
         """Made, as its connections are, under the running loop."""
-        super().__init__(handler, patience, row, clock)
+        super().__init__(handler, patience, row, clock, pacing)
         self._lane, self._writable = lane, Writable()
+
+    def drain(self) -> None:
+        """See Server."""
+        super().drain()
+        self._lane.drain()
 
     def __call__(self) -> "FastConnection":
         loop = asyncio.get_running_loop()
-        return FastConnection(self, self._lane, self._writable, loop=loop, **self._options)
+        kind = FastConnection if self.pacing is None else PacedConnection
+        return kind(self, self._lane, self._writable, loop=loop, **self._options)
 
 
 class FastConnection(Connection):
@@ -144,10 +153,9 @@ class FastConnection(Connection):
             self._outbox.resume()
 
     def close(self) -> None:
-        """Drain: an answer of the lane under way is finished first."""
-        if self._reply is not None:
-            self._leaving = True
-        else:
+        """Drain: what is under way is finished first. aiohttp closes behind its answer: the lane begins none there."""
+        self._leaving = True
+        if self._reply is None:
             super().close()
 
     def ends(self, stays: bool) -> None:
@@ -155,7 +163,7 @@ class FastConnection(Connection):
         super().ends(stays)
         if self._turn is not Turn.ASKED:
             return
-        if stays and self.transport is not None:
+        if stays and self.transport is not None and not self._leaving:
             self._flushed = False
             self._turn = Turn.ANSWERING
             self._go_on()
@@ -163,8 +171,8 @@ class FastConnection(Connection):
             self._turn = Turn.AIOHTTP
 
     def idle(self) -> bool:
-        """Whether no request is under way."""
-        return self._reply is None and super().idle()
+        """Whether no request is under way, and none waits for its turn."""
+        return self._reply is None and not self._early and super().idle()
 
     def _take(self, data: bytes) -> None:
         """Answer what the lane can, in order; pass on what it cannot."""
@@ -359,3 +367,14 @@ class FastConnection(Connection):
         self.active = now = time.perf_counter()
         body = sent - len(reply.head)
         self._lane.account.fast(reply, self.client, body if body > 0 else 0, reason, now - self._began)
+
+
+class PacedConnection(FastConnection):
+    """One whose answers have a pace each: where none is set, the lane does not even ask."""
+
+    __slots__ = ()
+
+    def _send(self, reply: Reply) -> bool:
+        if self._server.pacing is not None:
+            self.pace(self._server.pacing, reply.ready.carries)
+        return super()._send(reply)

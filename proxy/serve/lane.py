@@ -22,14 +22,17 @@ from proxy.http import target as targets
 from proxy.http.fields import Fields
 from proxy.rules.key import cache_key
 from proxy.rules.meta import Meta
+from proxy.rules.variants import Variants, from_meta, key_in
 from proxy.serve.account import Account, safe
 from proxy.serve.heads import Block, Heads
 from proxy.serve.ready import Ready, ready
+from proxy.serve.selections import Selections
 from proxy.serve.tier import Tier
 from proxy.store.bodies import FileBody, MemoryBody
 from proxy.store.sparse import SparseBody
 from proxy.store.store import Store
 
+StoredBody = MemoryBody | FileBody | SparseBody
 _CONDITIONED = 4
 """Answers to conditions (a range, a validator) kept ready a target."""
 _DRAWN = 128
@@ -58,6 +61,11 @@ class Route:
     logged: str
     whole: Ready | None
     conditioned: dict[Fields, Ready]
+    vary: Fields = ()
+    """The selecting fields of the variant that it leads to."""
+    listed: Meta | None = None
+    """What lay under the key where that was no answer to give, and the list of variants that it was."""
+    variants: Variants | None = None
 
 
 class Lane:
@@ -66,14 +74,15 @@ class Lane:
     def __init__(self, *, name: str, tier: Tier, store: Store, account: Account, clock: Clock, authority: str) -> None:
         self._name, self._tier, self._store, self._clock, self._authority = name, tier, store, clock, authority
         self.account = account
-        self.heads = Heads()
+        self.heads = Heads(name)
         self._routes: Memo[str, Route] = Memo(store.bounds.entries)
+        self._selections = Selections(name, tier)
         self._ids: list[str] = []
 
     def reply(self, target: str, block: Block) -> Reply | None:
         """The answer to a recognised GET; None where it takes more than memory and an open file."""
         now = self._clock.wall()
-        passage = self._tier.quick(target, now)
+        passage = self._tier.quick(target, block.fields, now)
         if passage is None:
             return None
         route = self._routes.get(passage[0]) or self._route(target, passage[0])
@@ -82,17 +91,26 @@ class Lane:
         stored = self._store.peek(route.key, now)
         if stored is None:
             return None
-        meta, body = stored
-        if isinstance(body, SparseBody):
-            return None
+        meta, kept = stored
         known = route.conditioned.get(block.conditions) if block.conditions else route.whole
-        if known is None or known.meta is not meta or known.size != body.length:
-            known = self._prepare(route, meta, body, block.conditions)
+        if known is None or known.meta is not meta or known.size != kept.length:
+            known = self._prepare(route, meta, kept, block.conditions)
             if known is None:
-                return None
+                variant = self._variant(route, meta, block, now)
+                if variant is None:
+                    return None
+                kept, known = variant
+        body = kept.sound(*known.span) if isinstance(kept, SparseBody) else kept
+        if body is None:
+            return None
         number = block.request_id or self._new_id()
         head = known.head(number, now, close=block.close)
         return None if head is None else Reply(head, body, known, number, route.logged, passage[1], block.close)
+
+    def drain(self) -> None:
+        """Every answer from here on is its connection's last. What is remembered of heads goes, so that requests cost
+        nothing more before."""
+        self.heads = Heads(self._name, closing=True)
 
     def disk_failed(self, reply: Reply, error: OSError) -> str:
         """The file of an answer under way cannot be read: it is looked for again. The reason for the log."""
@@ -122,11 +140,35 @@ class Lane:
             self._routes.put(rest, route)
         return route
 
-    def _prepare(self, route: Route, meta: Meta, body: MemoryBody | FileBody, conditions: Fields) -> Ready | None:
-        """The answer made now, to be found ready the next time."""
+    def _variant(self, route: Route, listed: Meta, block: Block, now: float) -> tuple[StoredBody, Ready] | None:
+        """What fill.variants finds first for this request, where it is at hand; `listed` is what lies under the key. It
+        is kept ready as other answers are, under a key that no target can have."""
+        if route.listed is not listed:
+            route.listed, route.variants = listed, from_meta(listed)
+        variants = route.variants
+        if variants is None or not variants.sets:
+            return None
+        selection = self._selections.of(block, variants.sets[0])
+        key = key_in(route.key, variants, selection.slot)
+        chosen = self._routes.get(key)
+        if chosen is None or chosen.vary != selection.forms:
+            chosen = Route(key, "", None, {}, selection.forms)
+            self._routes.put(key, chosen)
+        stored = self._store.peek(chosen.key, now)
+        if stored is None:
+            return None
+        meta, body = stored
+        known = chosen.conditioned.get(block.conditions) if block.conditions else chosen.whole
+        if known is None or known.meta is not meta or known.size != body.length:
+            known = self._prepare(chosen, meta, body, block.conditions)
+        return None if known is None else (body, known)
+
+    def _prepare(self, route: Route, meta: Meta, body: StoredBody, conditions: Fields) -> Ready | None:
+        """The answer made now, to be found ready the next time; None for what is no answer to this request, or not the
+        lane's to give."""
         if route.key == meta.key:
             route.key = meta.key  # the store's own text: equal by identity, which is seen without reading it
-        if not meta.status or meta.vary:  # a list of variants, or one of them
+        if not meta.status or meta.vary != route.vary:  # a list of variants, or not the one that was asked for
             return None
         common = self._tier.answer_fields
         made = ready(self._name, meta, body.length, conditions, common)

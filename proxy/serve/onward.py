@@ -1,5 +1,6 @@
 """What a request looks like when it goes on to the next tier."""
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 from kit.errors import HeadraceError, Side
@@ -46,11 +47,15 @@ class Onward:
     def fields(self, exchange: Exchange, *, drop: tuple[str, ...] = ()) -> Fields:
         """What the tier lets through less `drop`, with our Via (RFC 9110 7.6.3), our CDN-Loop, and the request's id. No
         tier drops what tells of loops."""
-        kept = self._tier.forwarded(without(end_to_end(exchange.fields), drop))
+        return self.of(exchange.fields, exchange.request_id, drop)
+
+    def of(self, given: Fields, request_id: str, drop: Iterable[str]) -> Fields:
+        """The same, of a request with the fields `given`."""
+        kept = self._tier.forwarded(without(end_to_end(given), drop))
         via = combined(kept, "Via")
         return (
             *without(kept, ("Via", "CDN-Loop", "X-Request-ID")),
             ("Via", f"{via}, 1.1 {self._name}" if via else f"1.1 {self._name}"),
-            loop.appended(exchange.fields, self._name),
-            ("X-Request-ID", exchange.request_id),
+            loop.appended(given, self._name),
+            ("X-Request-ID", request_id),
         )

@@ -10,6 +10,7 @@ import os
 import socket
 from collections.abc import Callable
 
+from proxy.serve.standstill import Standstill, Waiting
 from proxy.serve.writable import Writable
 from proxy.store.bodies import FileBody
 from proxy.store.descriptors import Lease, Seen
@@ -36,21 +37,21 @@ class Outbox:
         self._loop = asyncio.get_running_loop()
         self._writable = writable
         self._socket = socket.socket(fileno=os.dup(fd))
-        self._timeout_s, self._ended = timeout_s, ended
+        self._ended = ended
         self._bytes = memoryview(b"")
         self._lease: Lease | None = None
         self._start = self._at = self._end = self._in_memory_to = 0
         self.sent = 0
         """Bytes of the answer that the socket has taken."""
-        self._began = self._moved = 0.0
+        self._began = 0.0
         self._reading = self._closed = False
-        self._deadline: asyncio.TimerHandle | None = None
+        self._standstill = Standstill(timeout_s, self._waiting, self._late)
 
     def send(self, data: bytes | memoryview, sent: int = 0) -> None:
         """Send `data`, the rest of an answer of which the socket has `sent` bytes. As always, `ended` may be called
         before this returns."""
         self._bytes, self.sent = memoryview(data), sent
-        self._moved = self._loop.time()
+        self._standstill.moved()
         self._push()
 
     def at_once(self, head: bytes, file: FileBody, start: int, end: int) -> int:
@@ -72,15 +73,15 @@ class Outbox:
         self._lease = file.lease if end > start else None
         self._start, self._end = file.offset + start, file.offset + end
         self._in_memory_to = self._at = self._start + max(0, sent - len(head))
-        self._began = self._moved = self._loop.time()
+        self._began = self._loop.time()
+        self._standstill.moved()
         self._push()
 
     def close(self) -> None:
         """Give up what is under way, without a word, and the descriptor."""
         self._closed = True
         self._writable.forget(self._socket.fileno())
-        if self._deadline is not None:
-            self._deadline.cancel()
+        self._standstill.close()
         self._lease = None
         self._socket.close()
 
@@ -108,7 +109,7 @@ class Outbox:
             self._finish(error)
             return
         if self.sent != before:
-            self._moved = self._loop.time()
+            self._standstill.moved()
         self._watch()
 
     def _send_bytes(self) -> None:
@@ -163,27 +164,21 @@ class Outbox:
             self._finish(failure)
         else:
             self._in_memory_to = end
-            self._moved = self._loop.time()
+            self._standstill.moved()
             self._push()
 
     def _watch(self) -> None:
         """Go on when the socket takes more; let go of a viewer that does not."""
         self._writable.wait(self._socket.fileno(), self._push)
-        if self._deadline is None:
-            self._deadline = self._loop.call_later(self._timeout_s, self._late)
+        self._standstill.watch()
+
+    def _waiting(self) -> Waiting:
+        if not self._bytes and not self._lease:
+            return Waiting.NOTHING
+        return Waiting.DISK if self._reading else Waiting.VIEWER
 
     def _late(self) -> None:
-        """One timer a connection and timeout, not one an answer: it looks when bytes last moved."""
-        self._deadline = None
-        if not self._bytes and not self._lease:
-            return
-        left = self._moved + self._timeout_s - self._loop.time()
-        if left <= 0 and not self._reading:
-            self._finish(TimeoutError("viewer too slow"))
-        else:
-            self._deadline = self._loop.call_later(
-                max(left, 0.001) if not self._reading else self._timeout_s, self._late
-            )
+        self._finish(TimeoutError("viewer too slow"))
 
     def _finish(self, error: OSError | None) -> None:
         self._writable.cancel(self._socket.fileno())

@@ -34,6 +34,7 @@ from proxy.rules.meta import Meta
 from proxy.rules.reuse import Fresh, Miss, Revalidate, StaleWhileRevalidate, decide
 from proxy.serve import deliver
 from proxy.serve.account import Account
+from proxy.serve.connection import Connection
 from proxy.serve.exchange import Exchange, Handling, check_target, recognise
 from proxy.serve.onward import LoopDetected, NotCached, Onward
 from proxy.serve.passing import Passer
@@ -80,7 +81,9 @@ class Pipeline:
         """Answer one request; every way out is accounted for."""
         exchange = recognise(request)
         exchange.logged_target = self._tier.logged(exchange.target[:1024])
-        answer = Answer(exchange, now=self._clock.wall(), send_timeout_s=self._send_timeout_s)
+        connection = request.protocol
+        assert isinstance(connection, Connection)
+        answer = Answer(exchange, connection, now=self._clock.wall(), send_timeout_s=self._send_timeout_s)
         try:
             return await self._answer(exchange, answer)
         except HeadraceError as error:
@@ -251,7 +254,8 @@ class Pipeline:
             for name, value in exchange.fields
             if exchange.method == "GET" and not exchange.render and name.lower() in _LOWER_CONDITIONAL
         )
-        return Question(key, strip_cmcd(passage.target), self._asked(exchange), found.flight, answer.hint, ranged)
+        target, fields = strip_cmcd(passage.target), self._asked(exchange)
+        return Question(key, target, fields, found.flight, answer.hint, ranged, found.led)
 
     def _asked(self, exchange: Exchange) -> Fields:
         """The fields that a fill sends: what all viewers who wait for it have in common, but for the selecting ones."""

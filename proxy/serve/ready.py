@@ -26,6 +26,7 @@ class Ready:
         "_places",
         "_since",
         "_until",
+        "carries",
         "counted",
         "meta",
         "size",
@@ -35,7 +36,8 @@ class Ready:
 
     def __init__(self, meta: Meta, size: int, made: deliver.Plan, places: tuple[bytes, ...]) -> None:
         self.meta, self.size, self.status, self.span = meta, size, made.status, _span(made)
-        self.counted = hit_of(class_of(single(made.fields, "Content-Type")), made.status)
+        self.carries = class_of(single(made.fields, "Content-Type"))
+        self.counted = hit_of(self.carries, made.status)
         self._at_arrival, self._arrived = age(meta, meta.response_time), meta.response_time
         self._lifetime = freshness(meta).lifetime
         *self._places, self._after = places

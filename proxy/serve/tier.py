@@ -47,9 +47,10 @@ class Tier(Protocol):
         """Whether this request may pass at `now` (wall clock). Raises kit.errors.Refused or BadRequest."""
         ...
 
-    def quick(self, target: str, now: float) -> tuple[str, str] | None:
-        """`admit` for a GET of a target without odd characters, where memory alone can say yes: the Passage's target
-        and subject. None where it takes more: a token not seen before, a signature, a refusal."""
+    def quick(self, target: str, fields: Fields, now: float) -> tuple[str, str] | None:
+        """`admit` for a GET of a target and fields without odd characters, where memory alone can say yes: the
+        Passage's target and subject, fit for a JSON string. None where it takes more: a token not seen before, a
+        refusal."""
         ...
 
     def forwarded(self, fields: Fields) -> Fields:

@@ -9,6 +9,7 @@ import socket
 import struct
 from collections.abc import AsyncIterator
 from http import HTTPStatus
+from typing import Protocol
 
 from aiohttp import web
 from aiohttp.web import BaseRequest
@@ -47,11 +48,20 @@ class Cut(ConnectionError):
     """The body could not be finished: the connection must end so that the viewer sees it."""
 
 
+class Host(Protocol):
+    """The connection that answers go out on."""
+
+    def answers(self, carries: str) -> bool:
+        """The head of an answer is about to be written, of content of this class; whether it must be the connection's
+        last and say so (RFC 9112 9.6)."""
+        ...
+
+
 class Answer:
     """One answer on its way. `begin` once, `send` any number of times, `end` once; or `cut`."""
 
-    def __init__(self, exchange: Exchange, *, now: float, send_timeout_s: float) -> None:
-        self._exchange, self._now, self._timeout_s = exchange, now, send_timeout_s
+    def __init__(self, exchange: Exchange, host: Host, *, now: float, send_timeout_s: float) -> None:
+        self._exchange, self._host, self._now, self._timeout_s = exchange, host, now, send_timeout_s
         self._chunked = False
         self.until_close = False
         """The end of the connection is the end of the body."""
@@ -72,9 +82,10 @@ class Answer:
         bodiless = exchange.method == "HEAD" or status in _BODILESS
         self._chunked = length is None and not bodiless and exchange.request.version >= (1, 1)
         self.until_close = length is None and not bodiless and not self._chunked
-        self._closing |= close or self.until_close
         exchange.status = status
         exchange.carries = class_of(single(fields, "Content-Type"))
+        self._closing |= close or self.until_close
+        self._closing |= self._host.answers(exchange.carries)
         exchange.head_sent = True
         if exchange.request.version < (1, 1) and not self._closing:
             fields += (("Connection", "keep-alive"),)

@@ -158,6 +158,8 @@ class GrowingBody:
             if not await self.wait_for(start):
                 return
             piece = await self._read(start, min(PIECE, self._ready - start, (end or self._ready) - start))
+            if not piece:
+                raise OSError("a cache file ended early")
             start += len(piece)
             yield piece
 

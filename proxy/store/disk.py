@@ -1,6 +1,7 @@
 """Blocking file work of the store; every function runs off the loop. OSError means the disk, Foreign the content."""
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import itertools
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from kit import locks
 from proxy.rules.meta import Meta
 from proxy.store import format as file_format
 from proxy.store import journal
@@ -20,6 +22,9 @@ _PARTS = "parts"
 _LOCK = "lock"
 BLOCK = 4096
 """Files grow by so much (ext4, XFS)."""
+HEAD = 0
+"""The byte that is locked while the head of a file that can be found is changed."""
+_BIRTHS = 10
 _numbers = itertools.count()
 
 
@@ -113,19 +118,32 @@ def _read_head(fd: int, key: str | None) -> tuple[Layout, Meta]:
 
 def start_part(directory: Path, meta: Meta, length: int | None) -> Part:
     """A new part file with its head; with a known length the space is reserved, so that a full disk shows now."""
-    path = directory / _PARTS / f"{path_of(directory, meta.key).name}.{os.getpid()}.{next(_numbers)}"
     block, offset = file_format.head_block(meta, length)
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    lease = Lease(fd)
+    path, lease = _new_part(directory, meta.key)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if length:
-            os.posix_fallocate(fd, 0, offset + length)
-        write_all(fd, block, 0)
+            os.posix_fallocate(lease.fd, 0, offset + length)
+        write_all(lease.fd, block, 0)
     except OSError:
         path.unlink(missing_ok=True)
         raise
     return Part(path, lease, block, offset)
+
+
+def _new_part(directory: Path, key: str) -> tuple[Path, Lease]:
+    """An empty part, locked. The keeper may take one for a dead writer's between its birth and its lock, and remove it:
+    then another is made."""
+    for _ in range(_BIRTHS):
+        path = directory / _PARTS / f"{path_of(directory, key).name}.{os.getpid()}.{next(_numbers)}"
+        lease = Lease(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        try:
+            fcntl.flock(lease.fd, fcntl.LOCK_EX)
+            if os.fstat(lease.fd).st_nlink:
+                return path, lease
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise
+    raise OSError(errno.EAGAIN, "part files are removed as soon as they are made", str(directory))
 
 
 def write(part: Part, piece: bytes, at: int) -> None:
@@ -171,16 +189,28 @@ def discard(part: Part) -> None:
     part.path.unlink(missing_ok=True)
 
 
-def rewrite(directory: Path, layout: Layout, meta: Meta) -> bool:
-    """New metadata for the file whose body `layout` describes; False when it does not fit or that file is gone, so that
-    only memory knows it. Metadata never meets the body of another answer."""
-    with contextlib.suppress(FileNotFoundError), path_of(directory, meta.key).open("r+b") as file:
-        now, _ = _read_head(file.fileno(), meta.key)
+def freshen(directory: Path, layout: Layout, meta: Meta, current: Callable[[], bool]) -> None:
+    """New metadata after a 304, for the file whose body `layout` describes; the keeper hears of tags that changed.
+    Nothing happens when it does not fit, when that file is gone, or when `current` says that an invalidation overtook
+    it; that is asked under the lock that invalidations take."""
+    with locked(directory):
+        before = rewrite(directory, layout, meta) if current() else None
+        if before is not None and tags_of(before.fields) != tags_of(meta.fields):
+            journal.append(directory, "stored", meta.key, tags_of(meta.fields), pinned=layout.pinned)
+
+
+def rewrite(directory: Path, layout: Layout, meta: Meta) -> Meta | None:
+    """New metadata for the file whose body `layout` describes; gives back that of before, None when it does not fit or
+    that file is gone, so that only memory knows it. Metadata never meets the body of another answer. The caller holds
+    the lock."""
+    path = path_of(directory, meta.key)
+    with contextlib.suppress(FileNotFoundError), path.open("r+b") as file, locks.held(file.fileno(), HEAD):
+        now, before = _read_head(file.fileno(), meta.key)
         block = file_format.rewritten(now, meta)
         if block is not None and now.digest == layout.digest:
             write_all(file.fileno(), block, 0)
-            return True
-    return False
+            return before
+    return None
 
 
 def remove(directory: Path, key: str, removed: Callable[[], None]) -> int:
@@ -221,7 +251,7 @@ def read_slot(path: Path) -> int:
 
 def write_slot(path: Path, slot: int) -> None:
     """Give a file its slot; nothing where the file is gone."""
-    with contextlib.suppress(FileNotFoundError), path.open("r+b") as file:
+    with contextlib.suppress(FileNotFoundError), path.open("r+b") as file, locks.held(file.fileno(), HEAD):
         os.pwrite(file.fileno(), slot.to_bytes(4, "big"), file_format.SLOT_OFFSET)
 
 

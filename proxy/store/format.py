@@ -91,8 +91,7 @@ def sliced_block(meta: Meta, body_length: int, slice_size: int, identity: bytes)
 
 
 def completed() -> tuple[bytes, int]:
-    """The bytes that make a sliced file complete, and where they go: nothing beside them is touched, so that new
-    metadata may be written at the same time."""
+    """The bytes that make a sliced file complete, and where they go: nothing beside them is touched."""
     return struct.pack(">H", _COMPLETE), len(_MAGIC)
 
 

@@ -6,8 +6,9 @@ a process that dies loses nothing, a machine that dies makes us rebuild.
 """
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ _SEQUENCE = struct.Struct(">Q")
 _PLACE = struct.Struct(">20sIQ?")
 _KEY_BYTES = 440
 """LMDB keys hold 511 bytes: so much of a key or tag is sorted, the rest is compared with the row."""
+BATCH = 1_000
+"""Objects of a purge at a time: a million rows are half a gigabyte."""
 _MAP_BYTES = 64 << 30
 """Address space, not memory or disk: LMDB grows its file as needed."""
 
@@ -175,28 +178,31 @@ class Index:
             for name, blob in txn.cursor(db=self._rows):
                 yield _decode(bytes(name), blob)
 
-    def with_tag(self, tag: str) -> list[Row]:
-        """The objects that carry a tag: O(matches)."""
-        return [row for row in self._starting(self._tags, tag, exact=True) if tag in row.tags]
+    def with_tag(self, tag: str) -> Iterator[list[Row]]:
+        """The objects that carry a tag, in batches: O(matches). Those of a batch may be removed before the next."""
+        return self._starting(self._tags, tag, lambda row: tag in row.tags, exact=True)
 
-    def with_prefix(self, prefix: str) -> list[Row]:
-        """The objects whose key begins with `prefix`: O(matches)."""
-        return [row for row in self._starting(self._keys, prefix, exact=False) if row.key.startswith(prefix)]
+    def with_prefix(self, prefix: str) -> Iterator[list[Row]]:
+        """The objects whose key begins with `prefix`, as with_tag."""
+        return self._starting(self._keys, prefix, lambda row: row.key.startswith(prefix), exact=False)
 
-    def _starting(self, database: Any, text: str, *, exact: bool) -> Iterator[Row]:
+    def _starting(self, database: Any, text: str, fits: Callable[[Row], bool], *, exact: bool) -> Iterator[list[Row]]:
         start = _bytes(text)[:_KEY_BYTES]
         if exact and len(start) < _KEY_BYTES:
             start += b"\0"
+        after = start
+        while found := self._sorted(database, start, after):
+            after = found[-1] + b"\0"  # the least that is greater
+            with self._env.begin(db=self._rows) as txn:
+                rows = [_decode(name, blob) for name in (each[-20:] for each in found) if (blob := txn.get(name))]
+            yield [row for row in rows if fits(row)]
+
+    def _sorted(self, database: Any, start: bytes, least: bytes) -> list[bytes]:
+        """The next keys of a table, from `least` on, that begin with `start`."""
         with self._env.begin() as txn, txn.cursor(db=database) as cursor:
-            if not cursor.set_range(start):
-                return
-            for sorted_key in cursor.iternext(values=False):
-                if not sorted_key.startswith(start):
-                    return
-                name = bytes(sorted_key[-20:])
-                blob = txn.get(name, db=self._rows)
-                if blob:
-                    yield _decode(name, blob)
+            there = cursor.set_range(least)
+            keys = islice(cursor.iternext(values=False), BATCH) if there else ()
+            return [bytes(key) for key in takewhile(lambda each: each.startswith(start), keys)]
 
     def _unlink(self, txn: lmdb.Transaction, row: Row) -> None:
         txn.delete(_SEQUENCE.pack(row.sequence), db=self._order)

@@ -3,21 +3,21 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+import lmdb
+
 from kit import log
 from proxy.store import disk, journal
 from proxy.store.accounts import BY_AUTHORITY, Tenants
 from proxy.store.admit import SecondHit
 from proxy.store.directory import readable, scan
 from proxy.store.evict import NONE, Evictor
-from proxy.store.index import Index, Row
+from proxy.store.index import BATCH, Index, Row
 from proxy.store.journal import Event
 from proxy.store.pinning import NOTHING_PINNED, Pinning
 from proxy.store.pins import Pins
 from proxy.store.slots import Slots
 from proxy.store.tags import tags_of
 from proxy.store.volumes import Volume
-
-_BATCH = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +63,15 @@ class Inventory:
         files = sorted(scan(self._directory), key=lambda each: each.used)
         if files:
             log.get("keeper").info("reading the directory", files=len(files))
-        batch: list[Row] = []
+        batch: list[tuple[Row | None, Row]] = []
         for file, meta in readable(files):
             pinned = self._policy.pinning.pins(meta, file.size)
             event = Event("stored", meta.key, tags_of(meta.fields), pinned)
-            batch.append(self._new_row(disk.name_of(meta.key), file.size, event))
-            if len(batch) == _BATCH:
-                index.put(batch)
+            batch.append((None, self._new_row(disk.name_of(meta.key), file.size, event)))
+            if len(batch) == BATCH:
+                self._put(index, batch)
                 batch = []
-        index.put(batch)
+        self._put(index, batch)
 
     def read_journal(self, index: Index) -> Iterator[list[Row]]:
         """Bring the index up to what the workers did. The last event of a key counts, checked against the directory.
@@ -84,51 +84,75 @@ class Inventory:
         for event in journal.taken(self._directory):
             if event.kind == "used":
                 used.add(event.key)
-            elif event.kind == "group":
-                self._apply(index, events)
-                events = {}
-                yield index.with_tag(event.key)
-            else:
+            elif event.kind != "group":
                 events[event.key] = event
+            if event.kind == "group" or len(events) + len(used) >= BATCH:
+                self._happened(index, events, used)
+            if event.kind == "group":
+                yield from index.with_tag(event.key)
+        self._happened(index, events, used)
+        journal.done(self._directory)
+
+    def _happened(self, index: Index, events: dict[str, Event], used: set[str]) -> None:
+        """Take over what the journal told so far; then nothing is left of it."""
         self._apply(index, events)
         for key in used:
             row = index.get(disk.name_of(key))
             if row:
                 self.order.used(row.slot)
-        journal.done(self._directory)
+        events.clear()
+        used.clear()
 
     def _apply(self, index: Index, events: dict[str, Event]) -> None:
-        put: list[Row] = []
-        gone: list[Row] = []
+        """The index first, in one transaction: what it refuses has not happened, and is tried again as a whole."""
+        names = {key: disk.name_of(key) for key in events}
+        sizes = {name: disk.size_of(disk.path_of_name(self._directory, name)) for name in names.values()}
+        rows = {name: index.get(name) for name in names.values()}
+        put: list[tuple[Row | None, Row]] = []
         for key, event in events.items():
-            name = disk.name_of(key)
-            old, size = index.get(name), disk.size_of(disk.path_of_name(self._directory, name))
-            if size == 0:
-                gone += [old] if old else []
-            else:
-                put.append(self._changed_row(old, size, event) if old else self._new_row(name, size, event))
-        index.put(put)
-        self.drop(index, gone)
+            name = names[key]
+            old, size = rows[name], sizes[name]
+            if size:
+                put.append((old, _changed(old, size, event) if old else self._new_row(name, size, event)))
+        self._put(index, put)
+        self.drop(index, [row for name, row in rows.items() if row is not None and not sizes[name]])
 
-    def _changed_row(self, old: Row, size: int, event: Event) -> Row:
-        tags, pinned = (event.tags, event.pinned) if event.kind == "stored" else (old.tags, old.pinned)
-        self.total += size - old.size
-        self.order.changed(old.slot, size, pinned=pinned)
-        disk.write_slot(disk.path_of_name(self._directory, old.name), old.slot + 1)
-        return Row(old.name, old.slot, size, old.sequence, old.key, tags, pinned)
+    def _put(self, index: Index, changes: list[tuple[Row | None, Row]]) -> None:
+        """Rows with those that they take the place of, if any."""
+        try:
+            index.put(row for _, row in changes)
+        except lmdb.Error:
+            for old, row in changes:
+                if old is None:
+                    self.slots.free(row.slot)
+            raise
+        for old, row in changes:
+            self._count(old, row)
+        for _, row in changes:
+            disk.write_slot(disk.path_of_name(self._directory, row.name), row.slot + 1)
+
+    def _count(self, old: Row | None, row: Row) -> None:
+        if old is None:
+            self.order.added(row.slot, row.size, pinned=row.pinned)
+            self.total += row.size
+        else:
+            self.order.changed(row.slot, row.size, pinned=row.pinned)
+            self.total += row.size - old.size
 
     def _new_row(self, name: bytes, size: int, event: Event) -> Row:
-        slot = self.slots.take(name)
-        self.order.added(slot, size, pinned=event.pinned)
         self._sequence += 1
-        self.total += size
-        disk.write_slot(disk.path_of_name(self._directory, name), slot + 1)
-        return Row(name, slot, size, self._sequence, event.key, event.tags, event.pinned)
+        return Row(name, self.slots.take(name), size, self._sequence, event.key, event.tags, event.pinned)
 
     def drop(self, index: Index, rows: Iterable[Row], *, ordered: bool = True) -> None:
-        """Forget objects whose files are gone. `ordered`: they are still in the order of eviction."""
+        """Forget objects whose files are gone. `ordered`: they are still in the order of eviction; what the index
+        refuses to forget is so in any case, and goes another time."""
         rows = list(rows)
-        index.remove(row.name for row in rows)
+        try:
+            index.remove(row.name for row in rows)
+        except lmdb.Error:
+            for row in rows if not ordered else ():
+                self.order.added(row.slot, row.size, pinned=row.pinned)
+            raise
         for row in rows:
             if ordered:
                 self.order.removed(row.slot)
@@ -141,5 +165,11 @@ class Inventory:
             row = index.get(self.slots.name(slot))
             if row is not None and row.slot == slot:
                 return row
-            self.slots.free(slot)  # a batch that the disk refused left it behind
+            self.slots.free(slot)  # the index knows nothing of it
         return None
+
+
+def _changed(old: Row, size: int, event: Event) -> Row:
+    """The row of an object that was stored again, or changed in place."""
+    tags, pinned = (event.tags, event.pinned) if event.kind == "stored" else (old.tags, old.pinned)
+    return Row(old.name, old.slot, size, old.sequence, old.key, tags, pinned)

@@ -5,6 +5,7 @@ lock and then the journal knows of every file that was published before; and whe
 there.
 """
 
+import errno
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,10 +31,15 @@ class Event:
 
 
 def append(directory: Path, kind: Kind, key: str, tags: tuple[str, ...] = (), *, pinned: bool = False) -> None:
-    """Add an event. The caller holds the directory's lock. OSError when the disk refuses."""
+    """Add an event. The caller holds the directory's lock. OSError when the disk refuses it, or takes a part only: the
+    part goes again, or the next event would be lost in its line."""
+    line = orjson.dumps([kind, key, tags, pinned]) + b"\n"
     fd = os.open(directory / FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
-        os.write(fd, orjson.dumps([kind, key, tags, pinned]) + b"\n")
+        count = os.write(fd, line)
+        if count < len(line):
+            os.ftruncate(fd, os.fstat(fd).st_size - count)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(directory / FILE))
     finally:
         os.close(fd)
 

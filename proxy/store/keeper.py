@@ -5,11 +5,13 @@ from the journal; workers learn of purges from counters in shared memory, and lo
 the directory say what there is. A directory whose disk fails it ejects, tries now and then, and takes back empty.
 """
 
+import contextlib
 import errno
 import queue
 import threading
 import time
-from concurrent.futures import Future
+from collections.abc import Iterator
+from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -209,9 +211,8 @@ class Keeper:
         if self._marked:
             self._finish(task, Purged(0, 0.0))
         else:
-            task.result.set_exception(
-                OSError(errno.EIO, f"{self._directory} is out, and no disk takes a note of it: a restart may find it")
-            )
+            why = f"{self._directory} is out, and no disk takes a note of it: a restart may find it"
+            _tell(task, OSError(errno.EIO, why))
 
     def _take_back(self) -> None:
         try:
@@ -255,8 +256,8 @@ class Keeper:
         self._row.add("headrace_store_errors_total")
         self._volume.failed(error)
         log.get("keeper").warning("the disk refused", error=str(error))
-        if task is not None and task is not _IDLE and not task.result.done():
-            task.result.set_exception(error)
+        if task is not None and task is not _IDLE:
+            _tell(task, error)
         time.sleep(_REST_S)
 
     # what there is
@@ -364,7 +365,7 @@ class Keeper:
         """Tell the result; one keeper counts the purges of the node."""
         if self._volume.number == 0:
             self._row.add("headrace_purges_total", "soft" if task.purge.soft else "hard")
-        task.result.set_result(purged)
+        _tell(task, purged)
 
     def _purge(self, index: Index, purge: Purge) -> int:
         """A fill that asked upstream before now publishes nothing after: the counters move first, under the lock, then
@@ -373,19 +374,26 @@ class Keeper:
             for shard in [shard_of(purge.what)] if purge.by == "key" else SHARDS:
                 self._row.add(_INVALIDATIONS, shard)
         self._read_journal(index)
-        rows = self._matching(index, purge)
-        if purge.soft:
-            for row in rows:
-                self._soften(row)
-        else:
-            self._remove(index, rows)
-        return len(rows)
+        count = 0
+        for rows in self._matching(index, purge):
+            count += len(rows)
+            if purge.soft:
+                for row in rows:
+                    self._soften(row)
+            else:
+                self._remove(index, rows)
+        return count
 
-    def _matching(self, index: Index, purge: Purge) -> list[Row]:
-        if purge.by == "key":
+    def _matching(self, index: Index, purge: Purge) -> Iterator[list[Row]]:
+        """In batches, each dealt with before the next is looked for."""
+        if purge.by == "tag":
+            yield from index.with_tag(purge.what)
+        elif purge.by == "prefix":
+            yield from index.with_prefix(purge.what)
+        else:
             row = index.get(disk.name_of(purge.what))
-            return [*([row] if row else []), *index.with_prefix(purge.what + VARIANT)]
-        return index.with_tag(purge.what) if purge.by == "tag" else index.with_prefix(purge.what)
+            yield [row] if row else []
+            yield from index.with_prefix(purge.what + VARIANT)
 
     def _remove(self, index: Index, rows: list[Row]) -> None:
         """Remove files; workers that looked since the counters moved must look again."""
@@ -401,6 +409,15 @@ class Keeper:
 
     def _changed(self, row: Row) -> None:
         self._row.add(_INVALIDATIONS, shard_of(row.key))
+
+
+def _tell(task: _Task, outcome: Purged | Exception) -> None:
+    """What became of a purge; whoever asked may have left, or have been told."""
+    with contextlib.suppress(InvalidStateError):
+        if isinstance(outcome, Purged):
+            task.result.set_result(outcome)
+        else:
+            task.result.set_exception(outcome)
 
 
 _IDLE = _Task(Purge("key", ""), Future())

@@ -25,4 +25,4 @@ def soften(directory: Path, key: str, now: float) -> bool:
     # As if it had come a lifetime ago: what Date and Age say of the time before cannot make it fresh again.
     earlier = meta.response_time - (now - lifetime)
     older = replace(meta, request_time=meta.request_time - earlier, response_time=now - lifetime)
-    return disk.rewrite(directory, found.layout, older)
+    return disk.rewrite(directory, found.layout, older) is not None

@@ -6,23 +6,23 @@ same bytes, so that two workers that bring in one slice do no harm. A process be
 when it has read it once and found it sound. Functions here block; they run off the loop.
 """
 
-import contextlib
-import fcntl
 import hashlib
 import os
 import secrets
 import struct
 import threading
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
+from kit import locks
 from proxy.rules.meta import Meta
 from proxy.rules.slicing import Grid
 from proxy.store import disk, journal
 from proxy.store import format as file_format
+from proxy.store.bodies import FileBody
 from proxy.store.descriptors import Lease
 from proxy.store.disk import Found, Published
 from proxy.store.format import Foreign, Layout
@@ -31,8 +31,6 @@ from proxy.store.tags import tags_of
 _RECORD = struct.Struct(">II")
 _THERE = 0x534C4943
 _PIECE = 1 << 20
-_OFD_LOCK = struct.Struct("hhqqi4x")
-"""struct flock: type, whence, start, length, pid (fcntl(2))."""
 _ALLOCATING = 1 << 62
 """The byte that is locked while space is taken; no file is so long."""
 
@@ -74,6 +72,15 @@ class SparseBody:
     def length(self) -> int:
         """Bytes in all."""
         return self.file.layout.body_length
+
+    def sound(self, start: int, end: int) -> FileBody | None:
+        """The body as that of a complete file, where this process has seen that every slice of the bytes `start` to
+        `end` is there and sound; only those may be read. A sound slice stays one."""
+        file = self.file
+        over = file.grid.over(start, end)
+        if start < end and 0 in file.trusted[over.start : over.stop]:
+            return None
+        return FileBody(file, file.layout.body_offset, file.layout.body_length)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +139,7 @@ def size(file: SparseFile) -> int:
 def allocate(file: SparseFile, start: int, end: int) -> int:
     """Take the space for body bytes `start` to `end`, so that a full disk shows now; how many bytes that took. One at
     a time among all workers: each counts what it took."""
-    with file.allocating, _locked(file.fd, _ALLOCATING):
+    with file.allocating, locks.held(file.fd, _ALLOCATING):
         before = size(file)
         os.posix_fallocate(file.fd, file.layout.body_offset + start, end - start)
         return size(file) - before
@@ -175,7 +182,8 @@ def digest(file: SparseFile) -> bytes:
 
 def complete(file: SparseFile) -> None:
     """Every slice is there: from here on it is a file like others."""
-    disk.write_all(file.fd, *file_format.completed())
+    with locks.held(file.fd, disk.HEAD):
+        disk.write_all(file.fd, *file_format.completed())
     file.complete = True
 
 
@@ -214,13 +222,3 @@ def _record(table: bytes, index: int) -> tuple[int, int]:
 
 def _write_record(file: SparseFile, index: int, record: bytes) -> None:
     disk.write_all(file.fd, record, file.layout.table_offset + index * file_format.RECORD)
-
-
-@contextlib.contextmanager
-def _locked(fd: int, byte: int) -> Iterator[None]:
-    """Hold a byte of the file against other open descriptions of it, those of other workers."""
-    fcntl.fcntl(fd, fcntl.F_OFD_SETLKW, _OFD_LOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, byte, 1, 0))
-    try:
-        yield
-    finally:
-        fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _OFD_LOCK.pack(fcntl.F_UNLCK, os.SEEK_SET, byte, 1, 0))

@@ -131,6 +131,14 @@ class Store:
         entry.used = True
         return entry.meta, body
 
+    def unchanged(self, key: str, stored: Stored | None) -> bool:
+        """Whether this worker still remembers `stored` as what lies under `key`, and as it was; or, where `stored` is
+        None, nothing."""
+        entry = self._entries.get(key)
+        if stored is None:
+            return entry is None
+        return entry is stored.entry and entry.meta is stored.meta
+
     async def _note_use(self, entry: Entry, now: float) -> None:
         """Let the order of eviction know of a hit: one byte for SIEVE, a line a minute for LRU."""
         volume = entry.volume
@@ -220,12 +228,16 @@ class Store:
         After another invalidation, or when other bytes were stored since, only the answer given back has it.
         """
         entry = stored.entry
-        if epoch != self.epoch(meta.key):
+
+        def current() -> bool:
+            return epoch == self.epoch(meta.key)
+
+        if not current():
             return Stored(meta, stored.body, replace(entry, meta=meta))
         entry.meta = meta
         if entry.layout is not None and entry.volume is not None:
             try:
-                await self.blocking(disk.rewrite, entry.volume.directory, entry.layout, meta)
+                await self.blocking(disk.freshen, entry.volume.directory, entry.layout, meta, current)
             except (OSError, Foreign) as error:
                 self.disk_error("rewrite", error, entry.volume)
         return Stored(meta, stored.body, entry)

@@ -46,6 +46,22 @@ class Manners:
     idle_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What is sent, to whichever server. `length` is the body's, None for chunked."""
+
+    method: str
+    target: str
+    fields: Fields
+    body: AsyncIterator[bytes] | None
+    length: int | None
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether it may be sent twice (RFC 9110 9.2.2)."""
+        return self.method in _SAFE and self.body is None
+
+
 class Response:
     """An answer's head, and its body to be read once. Close it or read it to the end."""
 
@@ -202,7 +218,7 @@ class Client:
         request may be repeated (RFC 9110 9.2.2) and the budget of retries allows it. UpstreamFailed when none is left.
         `length` is the request body's, None for chunked. `hints` is told of interim answers.
         """
-        repeatable = method in _SAFE and body is None
+        request = _Request(method, target, fields, body, length)
         failure: UpstreamFailed = Away("no upstream may be asked now")
         for server in self._chooser.order(key, self._clock.monotonic()):
             attempt = self._chooser.begins(server, self._clock.monotonic())
@@ -210,31 +226,22 @@ class Client:
                 continue
             try:
                 with listening(hints):
-                    return await self._attempt(attempt, server.base, method, target, fields, body, length)
+                    return await self._attempt(attempt, server.base, request)
             except CannotConnect as error:
                 failure = error
             except Disconnected as error:
                 failure = error
-                if not repeatable or not self._chooser.may_retry():
+                if not request.repeatable or not self._chooser.may_retry():
                     break
         raise failure
 
-    async def _attempt(
-        self,
-        attempt: Attempt,
-        base: str,
-        method: str,
-        target: str,
-        fields: Fields,
-        body: AsyncIterator[bytes] | None,
-        length: int | None,
-    ) -> Response:
+    async def _attempt(self, attempt: Attempt, base: str, request: _Request) -> Response:
         """One request to one server, its outcome noted. What goes wrong with an upload may be the viewer's doing and
         says nothing of the server."""
         try:
-            response = await self._send_to(base, method, target, fields, body, length)
+            response = await self._send_to(base, request)
         except UpstreamFailed as error:
-            if body is None or isinstance(error, CannotConnect):
+            if request.body is None or isinstance(error, CannotConnect):
                 attempt.failed(self._clock.monotonic(), unreachable=isinstance(error, CannotConnect))
             else:
                 attempt.abandoned(self._clock.monotonic())
@@ -245,29 +252,21 @@ class Client:
             attempt.over()
             raise
         attempt.answered(self._clock.monotonic())
-        return Response(response, method, attempt)
+        return Response(response, request.method, attempt)
 
-    async def _send_to(
-        self,
-        base: str,
-        method: str,
-        target: str,
-        fields: Fields,
-        body: AsyncIterator[bytes] | None,
-        length: int | None,
-    ) -> aiohttp.ClientResponse:
+    async def _send_to(self, base: str, request: _Request) -> aiohttp.ClientResponse:
         assert self._session is not None
-        headers = CIMultiDict((name, _as_utf8(value)) for name, value in without(fields, _OURS))
+        method, body = request.method, request.body
+        headers = CIMultiDict((name, _as_utf8(value)) for name, value in without(request.fields, _OURS))
         headers["Host"] = self._authority or URL(base).authority
-        headers.extend(self._sign(method, target) if self._sign else ())
-        if body is not None and length is not None:
-            headers["Content-Length"] = str(length)
+        headers.extend(self._sign(method, request.target) if self._sign else ())
+        if body is not None and request.length is not None:
+            headers["Content-Length"] = str(request.length)
         try:
+            url = URL(base + request.target, encoded=True)
             async with asyncio.timeout(self._manners.head_timeout_s) as deadline:
                 data = self._timed(body, deadline) if body is not None else None
-                return await self._session.request(
-                    method, URL(base + target, encoded=True), headers=headers, data=data, allow_redirects=False
-                )
+                return await self._session.request(method, url, headers=headers, data=data, allow_redirects=False)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise failures.cannot_connect(error) from None
         except TimeoutError:

@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 
 from tests.origin import installation
+from tests.support.clips import clip
 
 START_S = 20.0
 
@@ -62,6 +63,29 @@ async def test_it_starts_serves_and_drains(tmp_path: Path) -> None:
     assert process.returncode == 0
     assert {line["process"] for line in lines} == {"origin"}
     assert [line["event"] for line in lines] == ["listening", "request", "request", "draining"]
+
+
+@pytest.mark.processes
+async def test_ingest_without_a_worker_says_so_and_ends(tmp_path: Path) -> None:
+    """The job stays queued; whoever waits for it learns that nobody works on it."""
+    ports, film = tmp_path / "ports.json", clip(tmp_path / "film.mp4")
+    command = [sys.executable, "-m", "origin.app.main", "--config", str(config(tmp_path)), "--port-file", str(ports)]
+    process = await asyncio.create_subprocess_exec(*command, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + START_S
+        while not ports.exists() and process.returncode is None and time.monotonic() < deadline:
+            await asyncio.sleep(0.02)
+        run_file = tmp_path / "run.json"
+        run_file.write_text(json.dumps({"origin": json.loads(ports.read_text())["api"], "contentId": "x"}))
+        (tmp_path / "operator.token").write_text(installation.OPERATOR)
+        ingest = [sys.executable, "-m", "headrace.main", "ingest", str(film), "--at", str(run_file), "--json"]
+        asked = await asyncio.create_subprocess_exec(*ingest, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        said, errors = await asyncio.wait_for(asked.communicate(), 60)
+    finally:
+        process.kill()
+        await process.communicate()
+    assert (asked.returncode, said) == (1, b"")
+    assert b"no ingest worker" in errors
 
 
 def test_a_wrong_setting_is_one_line_and_code_2(tmp_path: Path) -> None:

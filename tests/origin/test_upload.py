@@ -14,6 +14,7 @@ from origin.app.main import applications
 from origin.app.parts import database_url
 from origin.catalog.service import Catalog
 from origin.catalog.states import State
+from origin.ingest.presence import present
 from tests.origin import installation
 from tests.origin.conftest import Running
 from tests.origin.installation import BEARER
@@ -62,7 +63,11 @@ async def test_a_master_is_taken_and_queued(origin: Running, clip: Path) -> None
         "state": "queued",
         "detail": "",
         "progress": 0.0,
+        "worker": False,
     }
+    with present(origin.settings.state_dir):
+        async with origin.api.get(where) as answer:
+            assert (await answer.json())["worker"] is True
     assert left(origin) == []
     async with origin.api.post(f"{INGEST}?title=A+clip&contentId=raw", data=data, headers=BEARER) as answer:
         assert answer.status == 202

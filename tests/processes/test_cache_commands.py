@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.edge import Edge
 from tests.support.installation import fetch, headrace_json, until
-from tests.support.site import Quiet, serving
+from tests.support.site import Plain, serving
 
 pytestmark = pytest.mark.processes
 
@@ -21,16 +21,10 @@ def _body(target: str) -> bytes:
     return random.Random(target).randbytes(1_000 + len(target) * 9_000)
 
 
-class _Origin(Quiet):
-    protocol_version = "HTTP/1.1"
-
+class _Origin(Plain):
     def do_GET(self) -> None:
         body = _body(self.path)
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("Cache-Control", "max-age=3600")
-        self.send_header("Cache-Groups", f'"title:{self.path.split("/")[1]}"')
-        self.end_headers()
+        self.head(len(body), Cache_Groups=f'"title:{self.path.split("/")[1]}"')
         self.wfile.write(body)
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.edge import Edge, workers_of
 from tests.support.installation import fetch, headrace_json, until
-from tests.support.site import Quiet, serving
+from tests.support.site import Plain, serving
 
 pytestmark = pytest.mark.processes
 _LARGE = 2_500_000
@@ -27,24 +27,17 @@ def _body(target: str) -> bytes:
     return random.Random(target).randbytes(size)
 
 
-class _Origin(Quiet):
-    protocol_version = "HTTP/1.1"
-
+class _Origin(Plain):
     def do_GET(self) -> None:
-        body, total = _body(self.path), 0
+        body, part = _body(self.path), {}
         wanted = self.headers.get("Range", "").removeprefix("bytes=")
         if wanted:
             first, _, last = wanted.partition("-")
             total, start = len(body), int(first)
             body = body[start : int(last or total) + 1]
-        self.send_response(206 if total else 200)
-        if total:
-            self.send_header("Content-Range", f"bytes {start}-{start + len(body) - 1}/{total}")
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("Cache-Control", "max-age=3600")
-        self.send_header("ETag", '"always"')
-        self.send_header("Cache-Groups", f'"title:{self.path.split("/")[1]}"')
-        self.end_headers()
+            part = {"Content_Range": f"bytes {start}-{start + len(body) - 1}/{total}"}
+        groups = f'"title:{self.path.split("/")[1]}"'
+        self.head(len(body), 206 if part else 200, ETag='"always"', Cache_Groups=groups, **part)
         self.wfile.write(body)
 
 

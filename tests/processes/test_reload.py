@@ -18,7 +18,7 @@ import pytest
 
 from tests.support.edge import workers_of
 from tests.support.installation import ROOT, fetch, until
-from tests.support.site import Quiet, serving
+from tests.support.site import Plain, serving
 
 pytestmark = pytest.mark.processes
 _LARGE = 24_000_000
@@ -31,19 +31,14 @@ def _body(target: str) -> bytes:
     return random.Random(target).randbytes(size)
 
 
-class _Origin(Quiet):
+class _Origin(Plain):
     """Always the same bytes for a target; `who` says which origin it was."""
 
-    protocol_version = "HTTP/1.1"
     who = "first"
 
     def do_GET(self) -> None:
         body = _body(self.path)
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("Cache-Control", "no-store" if "pass" in self.path else "max-age=3600")
-        self.send_header("X-Origin", self.who)
-        self.end_headers()
+        self.head(len(body), Cache_Control="no-store" if "pass" in self.path else "max-age=3600", X_Origin=self.who)
         self.wfile.write(body)
 
 
@@ -261,3 +256,19 @@ def test_new_workers_ask_the_origin_that_the_settings_now_name(node: Node) -> No
         assert node.reload()["error"] is None
         assert fetch(f"{node.url}/kept/2")[1]["x-origin"] == "second"
         assert fetch(f"{node.url}/kept/1")[1]["x-origin"] == "first"
+
+
+def test_a_pace_is_set_and_lifted_while_the_node_runs(node: Node) -> None:
+    """Issue 4, part 2: /health says which, a metric how often a connection got one."""
+    assert node.health()["pacing"] == {}
+    node.write(pacing='{other = "800Mbit/s"}')
+    assert node.reload()["error"] is None
+    assert node.health()["pacing"] == {"other": 800_000_000}
+    assert fetch(f"{node.url}/kept/1")[2] == _body("/kept/1")
+    assert node.metric("headrace_pace_changes_total") == 1
+    node.write(pacing='{other = "800MB"}')
+    assert "edge.toml:7: `pacing.other`: " in node.reload()["error"]
+    node.write()
+    assert node.reload()["error"] is None
+    assert fetch(f"{node.url}/kept/1")[2] == _body("/kept/1")
+    assert (node.health()["pacing"], node.metric("headrace_pace_changes_total")) == ({}, 1)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.support.installation import ROOT, fetch, until
-from tests.support.site import Quiet, serving
+from tests.support.site import Plain, serving
 
 pytestmark = pytest.mark.processes
 
@@ -33,16 +33,10 @@ def _body(target: str) -> bytes:
     return chance.randbytes(chance.choice((3_000, 200_000, 2_000_000, 4_000_000)))
 
 
-class _Origin(Quiet):
-    protocol_version = "HTTP/1.1"
-
+class _Origin(Plain):
     def do_GET(self) -> None:
         body = _body(self.path)
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("Cache-Control", "max-age=3600")
-        self.send_header("Surrogate-Key", "all")
-        self.end_headers()
+        self.head(len(body), Surrogate_Key="all")
         if self.path.startswith("/held/"):
             self.wfile.flush()
             AT_ONCE.wait(30)

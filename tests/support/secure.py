@@ -1,26 +1,18 @@
 """Edges that speak TLS, and viewers that verify them."""
 
-import asyncio
 import contextlib
-import os
-import socket
 import ssl
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 from tests.support.certificates import Authority, Files
 from tests.support.nodes import Node, node
-from tests.support.upstream import Call, upstream
+from tests.support.sizes import bodies, fill
+from tests.support.upstream import upstream
 from tests.support.wire import Answer, Viewer, viewer
 
-DAY = "public, max-age=86400"
-HUGE = os.urandom(4 * 2**20)
 NAME = "edge.test"
-
-
-async def _bodies(call: Call) -> None:
-    body = {"/huge": HUGE, "/small": b"small", "/other": b"other"}.get(call.target, b"no-store")
-    await call.answer(body, Cache_Control="no-store" if body == b"no-store" else DAY, ETag='"1"')
 
 
 @contextlib.asynccontextmanager
@@ -30,7 +22,7 @@ async def secure(
     """An edge that speaks TLS with `pairs`, before an upstream that has /huge, /small and /other."""
     given = [each.setting for each in pairs]
     async with (
-        upstream(_bodies) as origin,
+        upstream(bodies) as origin,
         node(tmp_path / "cache", origin.url, tls=given, send_buffer=send_buffer, **changes) as edge,  # type: ignore[arg-type]
     ):
         yield edge
@@ -40,9 +32,7 @@ async def secure(
 async def warm(tmp_path: Path, authority: Authority, pair: Files, **changes: object) -> AsyncIterator[Node]:
     """The same, its cache filled."""
     async with secure(tmp_path, pair, **changes) as edge:
-        for number, target in enumerate(("/huge", "/small", "/other"), 1):
-            await get(edge, authority, target)
-            await edge.ended("filled", number)
+        await fill(edge, partial(get, edge, authority))
         yield edge
 
 
@@ -74,12 +64,3 @@ async def shown(edge: Node, authority: Authority, name: str | None) -> set[str]:
 def handshakes(edge: Node, outcome: str) -> int:
     """How many ended so."""
     return edge.count("tls_handshakes_total", outcome)
-
-
-async def narrow(edge: Node) -> socket.socket:
-    """A socket whose buffer holds little."""
-    each = socket.socket()
-    each.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
-    each.setblocking(False)
-    await asyncio.get_running_loop().sock_connect(each, ("127.0.0.1", edge.port))
-    return each

@@ -26,3 +26,16 @@ class Quiet(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """Nothing."""
+
+
+class Plain(Quiet):
+    """A handler whose answers are fresh for an hour, on connections that stay."""
+
+    protocol_version = "HTTP/1.1"
+
+    def head(self, length: int, status: int = 200, **fields: str) -> None:
+        """Everything before the body; `Cache_Groups="x"` becomes a field."""
+        self.send_response(status)
+        for name, value in ({"Content_Length": str(length), "Cache_Control": "max-age=3600"} | fields).items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()

@@ -1,5 +1,6 @@
 """An object of 21 slices, and what the wire scripts of slices ask of it."""
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -7,6 +8,7 @@ from proxy.store import disk
 from proxy.store.format import Layout
 from tests.support.nodes import Node
 from tests.support.ranged import Ranged
+from tests.support.upstream import Call, Script, head
 from tests.support.wire import Answer, until
 
 K = 1024
@@ -20,6 +22,24 @@ STORE = {"slice": SLICE, "memory_object": 4 * K}
 def serving(body: bytes = BODY, tag: str = '"v1"', **fields: str) -> Ranged:
     """An upstream of that object."""
     return Ranged(body, {"ETag": tag, "Cache_Control": DAY, **fields})
+
+
+def pausing(plain: Ranged, index: int, go: asyncio.Event, ready: int = 30_000) -> Script:
+    """The script `plain`, but for a request for slice `index` of BODY: it gets `ready` bytes, and the rest after
+    `go`."""
+    held = BODY[index * SLICE : (index + 1) * SLICE]
+    span = f"bytes {index * SLICE}-{index * SLICE + len(held) - 1}/{len(BODY)}"
+
+    async def script(call: Call) -> None:
+        if call.field("Range") != asked(index, index):
+            await plain(call)
+            return
+        fields = {"Content_Range": span, "ETag": '"v1"', "Cache_Control": DAY}
+        await call.send(head(206, length=len(held), **fields) + held[:ready])
+        await go.wait()
+        await call.send(held[ready:])
+
+    return script
 
 
 async def part(edge: Node, first: int, last: int, **fields: str) -> Answer:

@@ -1,8 +1,6 @@
-"""Backoff and breaker: RES-05, RES-06, RES-07, C-25, C-26, T-031, T-032."""
+"""The breaker: RES-06, RES-07, C-26, T-031, T-032."""
 
-import pytest
-
-from kit.resilience import Backoff, Breaker, Limits, State
+from kit.resilience import Breaker, Limits, State
 
 LIMITS = Limits(failures=3, ratio=0.5, volume=10, window_s=60, reset_s=30, probes=2)
 
@@ -12,14 +10,6 @@ def _fail(breaker: Breaker, times: int, now: float) -> None:
         ticket = breaker.allow(now)
         assert ticket is not None
         breaker.failed(ticket, now)
-
-
-@pytest.mark.parametrize(("attempt", "longest"), [(0, 0.1), (1, 0.2), (5, 3.2), (6, 5.0), (10**6, 5.0)])
-def test_backoff_doubles_up_to_its_bound_with_full_jitter(attempt: int, longest: float) -> None:
-    backoff = Backoff(0.1, 5.0)
-    assert backoff.ceiling_s(attempt) == pytest.approx(longest)
-    assert backoff.delay_s(attempt, 0.0) == 0.0
-    assert backoff.delay_s(attempt, 0.5) == pytest.approx(longest / 2)
 
 
 def test_it_opens_on_the_count_and_rejects_until_the_reset() -> None:

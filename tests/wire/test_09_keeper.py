@@ -3,8 +3,11 @@
 import asyncio
 import contextlib
 import shutil
-from collections.abc import AsyncIterator, Iterator
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -285,6 +288,67 @@ async def test_a_soft_purge_revalidates_and_serves_stale_meanwhile(tmp_path: Pat
                 assert "; hit" in (await edge.get("/none")).cache
 
 
+class _Held(ThreadPoolExecutor):
+    """Off-loop work waits while `hold` is cleared; how much was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__(4)
+        self.hold, self.asked = threading.Event(), 0
+        self.hold.set()
+
+    def submit(self, work: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
+        """See Executor."""
+        self.asked += 1
+
+        def when_told() -> Any:
+            self.hold.wait(10)
+            return work(*arguments, **named)
+
+        return super().submit(when_told)
+
+
+async def test_a_304_on_its_way_to_the_disk_does_not_undo_a_soft_purge(tmp_path: Path, board: Board) -> None:
+    """What upstream said before the purge makes nothing fresh after it (RFC 5861 3, RFC 9111 4.3.4)."""
+    go, off_loop = asyncio.Event(), _Held()
+    asyncio.get_running_loop().set_default_executor(off_loop)
+
+    async def fresh(call: Call) -> None:
+        await go.wait()
+        await call.send(head(304, ETag='"1"', Cache_Control="max-age=60"))
+
+    async with kept(tmp_path, board, ETag='"1"', Cache_Control="max-age=60") as (origin, edge, keeper, clock):
+        await _fill(edge, "/a")
+        await _purge(keeper, Purge("tag", "nothing"))
+        origin.script = fresh
+        clock.advance(100)
+        asked = asyncio.create_task(edge.get("/a"))
+        await origin.called(2)
+        before = off_loop.asked
+        off_loop.hold.clear()
+        go.set()
+        await until(lambda: off_loop.asked > before, "the new metadata is about to be written")
+        assert (await _purge(keeper, Purge("prefix", _key(origin, "/"), soft=True))).objects == 1
+        off_loop.hold.set()
+        assert (await asked).status == 200
+        await edge.ended("revalidated")
+        assert "fwd=stale" in (await edge.get("/a")).cache
+
+
+async def test_a_304_that_names_other_groups_is_purged_by_them(tmp_path: Path, board: Board) -> None:
+    """RFC 9875 2, RFC 9111 3.2: the fields of a 304 are those of the stored answer from then on."""
+    async with kept(tmp_path, board, ETag='"1"', Cache_Groups='"old"', Cache_Control="max-age=60") as (
+        origin, edge, keeper, clock,
+    ):  # fmt: skip
+        await _fill(edge, "/a")
+        clock.advance(100)
+        origin.script = says(status=304, ETag='"1"', Cache_Groups='"new"', Cache_Control="max-age=60")
+        assert (await edge.get("/a")).body == SMALL
+        await edge.ended("revalidated")
+        assert (await _purge(keeper, Purge("tag", "old"))).objects == 0
+        assert (await _purge(keeper, Purge("tag", "new"))).objects == 1
+        assert edge.files() == []
+
+
 @pytest.mark.parametrize("how", ["in order", "journal left", "no index", "torn index"])
 async def test_a_new_life_knows_every_object_and_its_tags(tmp_path: Path, board: Board, how: str) -> None:
     says_so = says(SMALL, Cache_Control=DAY, Cache_Groups='"t"')
@@ -317,6 +381,17 @@ async def test_a_disk_that_refuses_does_not_end_the_keeper(tmp_path: Path, board
         (tmp_path / "journal.taken").rmdir()
         await _fill(edge, "/b")
         assert (await _purge(keeper, Purge("tag", "t"))).objects == 2
+        assert edge.files() == []
+
+
+async def test_a_purge_whose_asker_left_is_done_and_does_not_end_the_keeper(tmp_path: Path, board: Board) -> None:
+    """Whoever asked may have run out of patience: the purge goes on, and so does the keeper."""
+    async with kept(tmp_path, board, Surrogate_Key="t") as (_, edge, keeper, _clock):
+        await _fill(edge, "/a")
+        with disk.locked(tmp_path):
+            assert keeper.purge(Purge("tag", "t")).cancel()
+        await _purge(keeper, Purge("tag", "nothing"))
+        assert keeper.alive
         assert edge.files() == []
 
 

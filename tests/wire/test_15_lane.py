@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,36 +12,19 @@ from kit.clock import ManualClock
 from proxy.host.worker import drain
 from proxy.store.descriptors import Lease
 from tests.support.nodes import Node, node
-from tests.support.upstream import Call, upstream
+from tests.support.sizes import HUGE, bodies, fill, narrow
+from tests.support.upstream import upstream
 from tests.support.wire import CutOff, until, viewer
 
-DAY = "public, max-age=86400"
-HUGE = os.urandom(8 * 2**20)
 GET = b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n"
-
-
-async def _bodies(call: Call) -> None:
-    body = {"/huge": HUGE, "/small": b"small", "/other": b"other"}.get(call.target, b"no-store")
-    await call.answer(body, Cache_Control="no-store" if body == b"no-store" else DAY, ETag='"1"')
 
 
 @contextlib.asynccontextmanager
 async def warm(tmp_path: Path, **changes: object) -> AsyncIterator[Node]:
     """An edge that has /huge in a file, /small and /other in memory; its buffers hold little."""
-    async with upstream(_bodies) as origin, node(tmp_path, origin.url, send_buffer=65_536, **changes) as edge:  # type: ignore[arg-type]
-        for number, target in enumerate(("/huge", "/small", "/other"), 1):
-            await edge.get(target)
-            await edge.ended("filled", number)
+    async with upstream(bodies) as origin, node(tmp_path, origin.url, send_buffer=65_536, **changes) as edge:  # type: ignore[arg-type]
+        await fill(edge, edge.get)
         yield edge
-
-
-async def narrow(edge: Node) -> socket.socket:
-    """A viewer whose buffer holds little."""
-    each = socket.socket()
-    each.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
-    each.setblocking(False)
-    await asyncio.get_running_loop().sock_connect(each, ("127.0.0.1", edge.port))
-    return each
 
 
 def descriptors() -> int:

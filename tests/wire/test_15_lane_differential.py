@@ -42,7 +42,7 @@ OWN_ID = re.compile(rb"(X-Request-ID: )[0-9a-f]{16}\r\n")
 BOUNDARY = re.compile(rb"boundary=([0-9a-f]{32})")
 
 
-async def _origin(call: Call) -> None:
+async def serve(call: Call) -> None:
     name = call.target.partition("?")[0].rpartition("/")[2]
     if name not in NAMES:
         return await call.answer(b"no", 404, Cache_Control="no-store")
@@ -224,7 +224,7 @@ async def _pair(tmp_path: Path) -> AsyncIterator[Pair]:
 
     async def origin(call: Call) -> None:
         call.date = dates.render(clock.wall())  # type: ignore[attr-defined]
-        await _origin(call)
+        await serve(call)
 
     logs = tmp_path / "lane.log", tmp_path / "aiohttp.log"
 
@@ -253,9 +253,9 @@ async def _compare(tmp_path: Path, seed: int, connections: int) -> None:
                 pair.clock.advance(speaker.random.choice((0.3, 1, 5, 30, 400)))
                 await _stock(pair)
             spoken = speaker.connection()
-            await _same(pair, spoken, [spoken.data] if spoken.whole else speaker.split(spoken.data))
-        _same_counts(*pair.edges)
-    lines = [[_bare(line) for line in log.read_bytes().splitlines()] for log in pair.logs]
+            await same(pair, spoken, [spoken.data] if spoken.whole else speaker.split(spoken.data))
+        same_counts(*pair.edges)
+    lines = [[bare(line) for line in log.read_bytes().splitlines()] for log in pair.logs]
     assert lines[0] == lines[1]
 
 
@@ -266,10 +266,10 @@ async def _stock(pair: Pair) -> None:
         for coding in ("gzip", "br;q=0, *", "identity", "")[: 4 if name.startswith("vary") else 1]:
             field = f"Accept-Encoding: {coding}\r\n" if coding else ""
             data = f"GET /~{pair.tokens[0]}{TITLE}v1/{name} HTTP/1.1\r\nHost: x\r\n{field}\r\n".encode()
-            await _same(pair, Spoken(data, ["GET"]), [data])
+            await same(pair, Spoken(data, ["GET"]), [data])
 
 
-async def _same(pair: Pair, spoken: Spoken, pieces: list[bytes]) -> None:
+async def same(pair: Pair, spoken: Spoken, pieces: list[bytes]) -> None:
     """Both edges answer the same; what they brought into their stores is there afterwards."""
     lane, aiohttp = [await _answers(edge.port, spoken, pieces) for edge in pair.edges]
     assert lane == aiohttp, pieces
@@ -283,7 +283,7 @@ COMPARED = frozenset(
 )
 
 
-def _same_counts(one: Node, two: Node) -> None:
+def same_counts(one: Node, two: Node) -> None:
     for family in one.board.families:
         if family.name in COMPARED:
             for value in family.values:
@@ -295,7 +295,7 @@ def _same_counts(one: Node, two: Node) -> None:
     assert fast > 0.25 * (fast + rest), (fast, rest)
 
 
-def _bare(line: bytes) -> dict[str, object]:
+def bare(line: bytes) -> dict[str, object]:
     """A log line without what cannot be the same."""
     record: dict[str, object] = orjson.loads(line)
     assert float(str(record.pop("time"))) > 0

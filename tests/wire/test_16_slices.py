@@ -11,7 +11,22 @@ import pytest
 from proxy.store import disk
 from tests.support.nodes import node
 from tests.support.ranged import Ranged
-from tests.support.sliced import BODY, DAY, OTHER, SLICE, STORE, K, asked, authority, layout, part, runs, serving, used
+from tests.support.sliced import (
+    BODY,
+    DAY,
+    OTHER,
+    SLICE,
+    STORE,
+    K,
+    asked,
+    authority,
+    layout,
+    part,
+    pausing,
+    runs,
+    serving,
+    used,
+)
 from tests.support.upstream import Call, Script, head, upstream
 from tests.support.wire import CutOff, until, viewer
 
@@ -133,17 +148,7 @@ async def test_an_object_of_one_slice_is_kept_whole(tmp_path: Path) -> None:
 async def test_readers_of_one_slice_are_one_request_and_follow_it(tmp_path: Path) -> None:
     """The first bytes of a slice reach all who wait before its last have come; who wants another slice goes ahead."""
     go, first = asyncio.Event(), BODY[4 * SLICE : 5 * SLICE]
-
-    async def script(call: Call) -> None:
-        if call.field("Range") != asked(4, 4):
-            await plain(call)
-            return
-        span = f"bytes {4 * SLICE}-{5 * SLICE - 1}/{len(BODY)}"
-        await call.send(head(206, length=SLICE, Content_Range=span, ETag='"v1"', Cache_Control=DAY) + first[:30_000])
-        await go.wait()
-        await call.send(first[30_000:])
-
-    plain = serving()
+    script = pausing(serving(), 4, go)
     async with upstream(script) as origin, node(tmp_path, origin.url, store=STORE) as edge:
         async with viewer(edge.port) as one, viewer(edge.port) as two:
             for each in (one, two):

@@ -20,8 +20,21 @@ from proxy.store.evict import Sieve
 from proxy.store.inspect import opened, verify
 from proxy.store.purge import Purge
 from tests.support.nodes import lone_keeper, node, settings
-from tests.support.sliced import BODY, DAY, OTHER, SLICE, STORE, K, asked, authority, layout, part, runs, serving
-from tests.support.upstream import Call, head, upstream
+from tests.support.sliced import (
+    BODY,
+    OTHER,
+    SLICE,
+    STORE,
+    K,
+    asked,
+    authority,
+    layout,
+    part,
+    pausing,
+    runs,
+    serving,
+)
+from tests.support.upstream import Call, upstream
 from tests.support.wire import CutOff, until, viewer
 from tests.wire.test_17_workers import workers
 
@@ -74,17 +87,7 @@ async def test_workers_share_slices(tmp_path: Path) -> None:
 async def test_the_workers_of_a_node_ask_for_a_slice_once_and_follow_it(tmp_path: Path) -> None:
     """The first bytes reach the viewers of the worker that did not ask before the last have come."""
     go, plain = asyncio.Event(), serving()
-    held = BODY[4 * SLICE : 5 * SLICE]
-
-    async def script(call: Call) -> None:
-        if call.field("Range") != asked(4, 4):
-            await plain(call)
-            return
-        span = f"bytes {4 * SLICE}-{5 * SLICE - 1}/{len(BODY)}"
-        await call.send(head(206, length=SLICE, Content_Range=span, ETag='"v1"', Cache_Control=DAY) + held[:30_000])
-        await go.wait()
-        await call.send(held[30_000:])
-
+    held, script = BODY[4 * SLICE : 5 * SLICE], pausing(plain, 4, go)
     async with upstream(script) as origin, workers(tmp_path, origin.url, store=STORE) as (one, two, _):
         await part(one, 0, 9)
         async with viewer(one.port) as first, viewer(two.port) as second:

@@ -19,9 +19,10 @@ from edge.admit.open import OpenTier
 from kit.clock import Clock, ManualClock
 from kit.metrics import Board
 from proxy.host.worker import families
+from proxy.store import disk
 from tests.support.nodes import Node, node
-from tests.support.upstream import Call, head, in_turn, says, upstream
-from tests.support.wire import CutOff, until, viewer
+from tests.support.upstream import Call, Upstream, head, in_turn, says, upstream
+from tests.support.wire import Answer, CutOff, until, viewer
 
 DAY = "public, max-age=86400"
 BIG = os.urandom(300_000)
@@ -59,6 +60,17 @@ async def both_have(one: Node, two: Node) -> None:
 async def follows(two: Node) -> None:
     """Wait until the second worker's flight follows the first's."""
     await until(lambda: two.count("followed_now"), "the second worker follows")
+
+
+async def both_ask(one: Node, two: Node, origin: Upstream, number: int, go: asyncio.Event) -> tuple[Answer, Answer]:
+    """Ask either worker for /a: the second follows the first, whose request is upstream's `number`-th and waits for
+    `go`."""
+    first = asyncio.create_task(one.get("/a"))
+    await origin.called(number)
+    second = asyncio.create_task(two.get("/a"))
+    await follows(two)
+    go.set()
+    return await first, await second
 
 
 @KINDS
@@ -124,6 +136,24 @@ async def test_requests_at_every_moment_of_a_flights_end_ask_once(tmp_path: Path
         assert len(origin.calls) == 40
 
 
+async def test_a_miss_looks_in_the_directory_again_only_after_another_worker_led(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """One look a miss, as long as nobody else can have stored anything."""
+    looks: list[str] = []
+    find = disk.find
+    monkeypatch.setattr(disk, "find", lambda directory, key: looks.append(key) or find(directory, key))
+    async with upstream(says(SMALL, Cache_Control=DAY)) as origin, workers(tmp_path, origin.url) as (one, two, _):
+        for number in range(3):
+            await one.get(f"/{number}")
+            await one.ended("filled", number + 1)
+        assert len(looks) == 3
+        for each in (one, two):
+            assert (await each.get("/0")).body == SMALL
+        assert len(looks) == 4
+        assert len(origin.calls) == 3
+
+
 async def test_the_failure_of_the_leader_is_that_of_the_followers(tmp_path: Path) -> None:
     """Upstream dies before a head: one request, a 502 with the same Proxy-Status at both workers."""
     go = asyncio.Event()
@@ -134,12 +164,7 @@ async def test_the_failure_of_the_leader_is_that_of_the_followers(tmp_path: Path
         call.end()
 
     async with upstream(script) as origin, workers(tmp_path, origin.url) as (one, two, _):
-        first = asyncio.create_task(one.get("/a"))
-        await origin.called(1)
-        second = asyncio.create_task(two.get("/a"))
-        await follows(two)
-        go.set()
-        answers = await first, await second
+        answers = await both_ask(one, two, origin, 1, go)
         assert [each.status for each in answers] == [502, 502]
         assert answers[0].field("Proxy-Status") == answers[1].field("Proxy-Status")
         assert len(origin.calls) == 1
@@ -227,12 +252,8 @@ async def test_one_304_freshens_for_both_workers(tmp_path: Path, clock: ManualCl
     async with upstream(script) as origin, workers(tmp_path, origin.url, clock=clock) as (one, two, _):
         await both_have(one, two)
         clock.advance(100)
-        first = asyncio.create_task(one.get("/a"))
-        await origin.called(2)
-        second = asyncio.create_task(two.get("/a"))
-        await follows(two)
-        go.set()
-        assert (await first).body == (await second).body == SMALL
+        first, second = await both_ask(one, two, origin, 2, go)
+        assert first.body == second.body == SMALL
         assert len(origin.calls) == 2
         assert "hit" in (await two.get("/a")).cache
         assert len(origin.calls) == 2
@@ -250,12 +271,8 @@ async def test_a_new_version_at_one_worker_is_the_others_too(tmp_path: Path, clo
     async with upstream(script) as origin, workers(tmp_path, origin.url, clock=clock) as (one, two, _):
         await both_have(one, two)
         clock.advance(100)
-        first = asyncio.create_task(one.get("/a"))
-        await origin.called(2)
-        second = asyncio.create_task(two.get("/a"))
-        await follows(two)
-        go.set()
-        assert (await first).body == (await second).body == b"new"
+        first, second = await both_ask(one, two, origin, 2, go)
+        assert first.body == second.body == b"new"
         await one.ended("followed")
         assert (await two.get("/a")).body == b"new"
         assert len(origin.calls) == 2
@@ -276,12 +293,8 @@ async def test_stale_if_error_serves_at_both_workers(tmp_path: Path, clock: Manu
     ):
         await both_have(one, two)
         clock.advance(100)
-        first = asyncio.create_task(one.get("/a"))
-        await origin.called(2)
-        second = asyncio.create_task(two.get("/a"))
-        await follows(two)
-        go.set()
-        assert (await first).body == (await second).body == SMALL
+        first, second = await both_ask(one, two, origin, 2, go)
+        assert first.body == second.body == SMALL
         assert len(origin.calls) == 2
 
 
@@ -294,12 +307,8 @@ async def test_what_is_not_shared_is_asked_for_by_each(tmp_path: Path) -> None:
         await call.answer(b"for %d" % call.number, Cache_Control="private")
 
     async with upstream(script) as origin, workers(tmp_path, origin.url) as (one, two, _):
-        first = asyncio.create_task(one.get("/a"))
-        await origin.called(1)
-        second = asyncio.create_task(two.get("/a"))
-        await follows(two)
-        go.set()
-        assert {(await first).body, (await second).body} == {b"for 0", b"for 1"}
+        first, second = await both_ask(one, two, origin, 1, go)
+        assert {first.body, second.body} == {b"for 0", b"for 1"}
 
 
 async def test_who_asks_after_an_invalidation_does_not_follow_a_flight_of_before(tmp_path: Path) -> None:
@@ -358,6 +367,34 @@ async def test_a_leader_that_says_nothing_is_left_after_the_followers_patience(t
         assert (await two.get("/a")).body == SMALL
         first.cancel()
         hold.set()
+
+
+@KINDS
+async def test_an_upstream_that_pauses_in_a_body_is_waited_for_by_all_workers(tmp_path: Path, body: bytes) -> None:
+    """How long it may pause is said by `read_timeout_s`, not by the patience of who waits for a first byte."""
+    go, patience = asyncio.Event(), 0.1
+
+    async def script(call: Call) -> None:
+        await call.send(head(length=len(body), Cache_Control=DAY) + body[:100])
+        await go.wait()
+        await call.send(body[100:])
+
+    async with (
+        upstream(script) as origin,
+        workers(tmp_path, origin.url, upstream={"follow_timeout_s": patience}) as (one, two, _),
+        viewer(one.port) as early,
+        viewer(two.port) as late,
+    ):
+        for each in (early, late):
+            await each.ask("/a")
+            assert (await each.head()).status == 200
+            assert await each.read(100) == body[:100]
+        over = asyncio.get_running_loop().time() + 3 * patience
+        await until(lambda: asyncio.get_running_loop().time() > over, "longer than a follower's patience")
+        go.set()
+        for each in (early, late):
+            assert await each.read(len(body) - 100) == body[100:]
+        assert len(origin.calls) == 1
 
 
 @KINDS

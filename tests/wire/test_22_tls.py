@@ -15,7 +15,8 @@ from proxy.host.worker import drain
 from proxy.tls.handshake import quiet
 from tests.support.certificates import Authority, Files
 from tests.support.nodes import Node
-from tests.support.secure import HUGE, NAME, get, handshakes, narrow, secure, speaks, warm
+from tests.support.secure import NAME, get, handshakes, secure, speaks, warm
+from tests.support.sizes import HUGE, narrow
 from tests.support.wire import CutOff, Viewer, until, viewer
 
 GET = b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n"
