@@ -14,6 +14,8 @@ class Report:
     figures: dict[str, Any]
     ratios: dict[str, float]
     failed: tuple[str, ...] = field(default=())
+    headline: tuple[str, ...] = field(default=())
+    """Figures that stand at the top of the line too, for scripts."""
 
     def line(self) -> dict[str, Any]:
         """As it is printed and recorded."""
@@ -23,4 +25,5 @@ class Report:
             "figures": self.figures,
             "ratios": {name: round(ratio, 4) for name, ratio in self.ratios.items()},
             "failed": list(self.failed),
+            **{name: self.figures[name] for name in self.headline},
         }

@@ -5,6 +5,7 @@ import asyncio
 import contextlib
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -13,8 +14,9 @@ from configs.load import load
 from configs.schema.base import host_port
 from configs.schema.control import ControlSettings
 from control.api.app import public_app
+from control.api.door import Doors
 from control.api.metrics import Metrics
-from control.api.service import Service, places, policy
+from control.api.service import Service, live, places, policy
 from control.console.access import Access
 from control.console.app import admin_app
 from control.contract.credential import issue
@@ -42,6 +44,7 @@ from control.registry.memory import MemoryRegistry
 from control.registry.model import Registry
 from control.registry.redis_form import RedisRegistry
 from control.registry.redis_rows import RedisRows
+from control.steering.coming import Coming, Popular
 from control.steering.place import Places
 from control.steering.ranks import Ranks
 from geo.live import Live
@@ -75,6 +78,9 @@ async def building(settings: ControlSettings, clock: Clock) -> AsyncIterator[Ser
         shared = await _shared(settings, votes)
         if shared is not None:
             stack.push_async_callback(shared.close)
+        rules = policy(settings)
+        steering, metrics = live(settings, key, registry, rules, tuple), Metrics()
+        metrics.steered = lambda: {str(why): count for why, count in steering.told.items()}
         yield Service(
             settings=settings,
             credential=issue(key, "control", "control"),
@@ -82,7 +88,7 @@ async def building(settings: ControlSettings, clock: Clock) -> AsyncIterator[Ser
             enrolment=Enrolment(key, roll, registry, clock, orders),
             orders=orders,
             monitor=monitor,
-            policy=policy(settings),
+            policy=rules,
             places=table,
             geo=geo,
             history=history,
@@ -90,7 +96,10 @@ async def building(settings: ControlSettings, clock: Clock) -> AsyncIterator[Ser
             shared=shared,
             ranks=Ranks(),
             clock=clock,
-            metrics=Metrics(),
+            metrics=metrics,
+            coming=Coming(settings.session_mbps),
+            popular=Popular(settings.session_mbps),
+            live=steering,
         )
 
 
@@ -102,7 +111,7 @@ async def run(settings: ControlSettings, ready: service.Ready | None = None) -> 
         tasks.spawn("geo", parts.geo.follow(service.reload_signal()), endless=True)
         try:
             await service.serve(
-                (public_app(parts), *host_port(settings.listen)),
+                (public_app(parts), *host_port(settings.listen), partial(Doors, live=parts.live, clock=parts.clock)),
                 (admin_app(parts, access), *host_port(settings.admin)),
                 drain_s=settings.drain_s,
                 ready=ready,

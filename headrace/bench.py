@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bench.report import Report
 
 bench = typer.Typer(
-    help="Measure: eviction, store, collapse, orders, peers; `small` is the first three in their small form.",
+    help="Measure: eviction, store, collapse, orders, steering, peers; `small` is the first three in their small form.",
     no_args_is_help=True,
 )
 AsJson = Annotated[bool, typer.Option("--json", help="Only the JSON lines.")]
@@ -150,6 +150,27 @@ def peers(
         report = run.peers(asked, length, times, alone=not small_form, say=say)
     if svg:
         svg.write_text(chart.chart(report.figures["rows"]), encoding="utf-8")
+    _tell([report], as_json=as_json, record_it=record_it)
+
+
+@bench.command("steering")
+def steering(
+    seconds: Annotated[float, typer.Option(min=0.5, max=300, help="Length of each of the three stretches.")] = 5.0,
+    as_json: AsJson = False,
+    record_it: Record = False,
+) -> None:
+    """One control process: steering answers a second and their p99, heartbeats a second.
+
+    A redis-server of its own is used where one is installed.
+
+    Example: headrace bench steering --json
+    """
+    import uvloop
+
+    from bench import steering as part
+
+    with _saying(quiet=as_json) as say:
+        report = uvloop.run(part.steering(seconds, say))
     _tell([report], as_json=as_json, record_it=record_it)
 
 

@@ -56,6 +56,12 @@ def bounded(
     return next(within(rank(key, sorted(loads), weights), loads, bound(loads.values(), factor)))
 
 
+def draw(*about: str) -> float:
+    """A number from 0 to below 1 that is always the same for the same words, and says nothing about other words'."""
+    words = "\0".join(about).encode("utf-8", "surrogatepass")
+    return int.from_bytes(blake2b(words, digest_size=6).digest(), "big") / 2**48
+
+
 def _score(seed: "blake2b", node: str, weight: float) -> float:
     """Logarithmic method of weighted rendezvous hashing: -weight / ln(u), u uniform in (0, 1)."""
     state = seed.copy()

@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import Field, field_validator, model_validator
 
-from configs.schema.base import Address, Country, Files, Name, Seconds, Settings, host_port
+from configs.schema.base import Address, BaseUrl, Country, Files, Name, Seconds, Settings, host_port
 
 
 class Region(Settings):
@@ -75,6 +75,19 @@ class ControlSettings(Settings):
     """Loads below which an edge is still taken when none is eligible, in order (D-14)."""
     candidates: int = Field(default=5, ge=1, le=50)
     """How many edges are considered for one session (CDN-07)."""
+    public_url: BaseUrl | None = None
+    """How players reach `listen`, for content steering. Default: http://<listen>; with port 0, or an
+    address that stands for all, nobody is steered, and /health says so."""
+    pathways: int = Field(default=3, ge=1, le=8)
+    """Edges that a session's master playlist names; with 1 running sessions are not steered."""
+    session_mbps: float = Field(default=4.0, gt=0, le=1000)
+    """Egress that a session is expected to add, until the edge's heartbeats show it."""
+    leave_load: float = Field(default=90.0, gt=0, le=100)
+    """Load from which running sessions leave an edge, a share of them, until it is back at `eligible_load`."""
+    steer_wrong_ttl_s: int = Field(default=5, ge=1, le=3600)
+    """Players ask for steering again after this when something is wrong for their session."""
+    steer_calm_ttl_s: int = Field(default=300, ge=1, le=3600)
+    """They ask again after at most this when their edges have long been steady."""
     max_nodes: int = Field(default=10_000, ge=1, le=100_000)
     """Nodes in the map at most; further ones are refused."""
     probe_every_s: Seconds = 5.0
@@ -107,6 +120,10 @@ class ControlSettings(Settings):
             raise ValueError(f"countries of two regions: {', '.join(twice)}")
         if list(self.bands) != sorted(self.bands) or not all(self.eligible_load < b <= 100 for b in self.bands):
             raise ValueError("`bands` must rise from above `eligible_load` to 100 at most")
+        if self.leave_load < self.eligible_load:
+            raise ValueError("`leave_load` must not be below `eligible_load`")
+        if self.steer_calm_ttl_s < self.steer_wrong_ttl_s:
+            raise ValueError("`steer_calm_ttl_s` must not be below `steer_wrong_ttl_s`")
         if self.admin_token_file is None and not _is_loopback(host_port(self.admin)[0]):
             raise ValueError("`admin_token_file` is needed when `admin` is not a loopback address")
         return self

@@ -37,7 +37,8 @@ class OriginSettings(Settings):
     admin_token_file: Path
     """File with the bearer token of operators (mode 600); ingest over HTTP wants it."""
     players_dir: Path | None = None
-    """Where hls.js and shaka-player were installed (`node_modules`); without it the watch page says what to do."""
+    """Where hls.js, dash.js and shaka-player were installed (`node_modules`); without it the watch page says what to
+    do."""
     public_url: BaseUrl | None = None
     """How browsers reach `listen`, when that differs."""
     region: Name = "default"

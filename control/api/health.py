@@ -47,6 +47,7 @@ def _health(service: Service) -> dict[str, object]:
         "history": asdict(service.history.state()),
         "votes": {"rows": len(service.votes), "error": service.shared.error if service.shared else None},
         "regions": regions,
+        "steering": service.live.base,
         "heldNodes": sum(node.held for node in alive),
         "policy": {key: value for key, value in asdict(service.policy).items() if key != "next"},
     }

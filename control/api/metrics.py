@@ -1,10 +1,29 @@
 """Control's counters, rendered for Prometheus."""
 
+from collections.abc import Callable, Iterator, Mapping
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 from control.health.monitor import MonitorState
 from control.registry.model import Registry
 from kit.clock import Clock
+
+
+class _Steered(Collector):
+    """Plain integers of the short path, as Prometheus wants them."""
+
+    def __init__(self, metrics: "Metrics") -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """See Collector."""
+        text = "Answers to players that asked for steering, by what became of their session"
+        family = CounterMetricFamily("headrace_control_steered", text, labels=["why"])
+        for why, count in sorted(self._metrics.steered().items()):
+            family.add_metric([str(why)], count)
+        yield family
 
 
 class Metrics:
@@ -24,6 +43,9 @@ class Metrics:
         self._staged = self._gauge("orders_staged", "Purges that edges were not told of yet")
         self._judged = self._gauge("nodes_judged", "Nodes that are not up, by state (20 of each at most)", "state")
         self._abstaining = self._gauge("abstaining", "1 while silent nodes are kept because too many are silent")
+        self.steered: Callable[[], Mapping[str, int]] = dict
+        """Answers to players that polled, by what became of their session."""
+        self._all.register(_Steered(self))
         self._nodes = self._gauge("nodes", "Nodes in the map", "region", "role")
         self._version = self._gauge("map_version", "Version of the map")
         self._away = self._gauge("redis_away_seconds", "How long Redis has been away; 0 while it answers")

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from configs.schema.base import host_port
 from configs.schema.control import ControlSettings
 from control.api.metrics import Metrics
 from control.contract.credential import Credential
@@ -14,12 +15,18 @@ from control.observed.redis_votes import SharedVotes
 from control.orders.service import Orders
 from control.registry.model import Registry
 from control.steering.choose import Policy
+from control.steering.coming import Coming, Popular
+from control.steering.live import Live as Steering
+from control.steering.order import Rules
+from control.steering.overrides import Override
 from control.steering.place import Geography, Places, nearest_first
 from control.steering.ranks import Ranks
 from geo.database import Place
 from geo.distance import Point
 from geo.live import Live
 from kit.clock import Clock
+
+_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 (to be told from an address that players can reach)
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,9 @@ class Service:
     ranks: Ranks
     clock: Clock
     metrics: Metrics
+    live: Steering
+    coming: Coming
+    popular: Popular
 
 
 def policy(settings: ControlSettings) -> Policy:
@@ -70,3 +80,18 @@ def places(settings: ControlSettings, place: Callable[[str], Place | None]) -> P
     countries = {country: name for name, region in regions for country in region.countries}
     geography = Geography(place, points(settings), countries)
     return Places({name: region.networks for name, region in regions}, settings.default_region, geography)
+
+
+def live(
+    settings: ControlSettings,
+    fleet_key: bytes,
+    registry: Registry,
+    rules: Policy,
+    overrides: Callable[[], tuple[Override, ...]],
+) -> Steering:
+    """What steers running sessions."""
+    host, port = host_port(settings.listen)
+    listens = f"http://{settings.listen}" if port and host not in _EVERYWHERE else None
+    times = Rules(settings.leave_load, settings.steer_wrong_ttl_s, settings.steer_calm_ttl_s)
+    base = settings.public_url or listens
+    return Steering(fleet_key, base, policy=rules, rules=times, picture=registry.map, overrides=overrides)

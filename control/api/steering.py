@@ -7,6 +7,8 @@ from control.api.service import Service
 from control.contract.errors import NoEdgeLeft
 from control.contract.messages import CHOOSE_PATH, ChooseAnswer, ChooseRequest, Edge
 from control.steering.choose import Candidates, NoEdge, choose
+from control.steering.pathways import pathways
+from control.steering.session import Session, network_of
 from geo.network import client_network
 
 
@@ -27,13 +29,27 @@ def steer(service: Service, asked: ChooseRequest) -> ChooseAnswer:
     """The answer to one question; NoEdgeLeft when there is none."""
     nodes = service.registry.map()
     region = service.places.region(asked.client)
-    now = service.clock.monotonic()
+    now, coming = service.clock.monotonic(), service.coming
+    title, who = asked.content_id, asked.session_id
     latency = service.history.latency(client_network(asked.client))
-    match choose(nodes, region, asked.content_id, now, service.policy, service.ranks, latency):
+    chosen = choose(
+        nodes, region, title, now, service.policy, service.ranks, latency, session=who, coming=coming.view(now)
+    )
+    match chosen:
         case Candidates(edges):
             service.metrics.choices.labels(edges[0].why).inc()
+            count = service.settings.pathways
+            service.popular.sent(title, now)
+            warm = service.popular.warm(title, edges[0].node)
+            ways = pathways(chosen, nodes, title, who, now, service.policy, service.ranks, count, warm=warm)
+            coming.sent(ways[0], now)
+            session = Session(who, title, region, network_of(asked.client), tuple(each.id for each in ways))
+            found = {each.id: each for each in (*ways, *(each.node for each in edges))}.values()
             return ChooseAnswer(
-                edges=tuple(Edge(id=each.node.id, url=each.node.url) for each in edges), map_version=nodes.version
+                edges=tuple(Edge(id=each.id, url=each.url) for each in found),
+                map_version=nodes.version,
+                pathways=len(ways),
+                steering=service.live.url(session),
             )
         case NoEdge(why):
             service.metrics.choices.labels(why).inc()

@@ -21,6 +21,7 @@ Role = Literal["edge", "shield", "origin"]
 Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 Percent = Annotated[FiniteFloat, Field(ge=0, le=1000)]
 Url = Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.\[\]:_-]+(/[A-Za-z0-9._~/-]*)?$", max_length=300)]
+SteeringUrl = Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.\[\]:_-]+/[A-Za-z0-9._~/-]+$", max_length=2000)]
 
 
 def _address(value: str) -> str:
@@ -119,3 +120,7 @@ class ChooseAnswer(Message):
 
     edges: tuple[Edge, ...] = Field(min_length=1, strict=False)
     map_version: int = Field(ge=0)
+    pathways: int = Field(default=1, ge=1)
+    """So many of them, from the first, are the session's pathways."""
+    steering: SteeringUrl | None = None
+    """Where the session's player asks for its order; None where it is not steered."""

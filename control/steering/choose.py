@@ -9,13 +9,16 @@ from enum import StrEnum
 from itertools import islice
 
 from control.registry.model import Node, NodeMap
-from control.steering.ranks import Ranks
-from kit.hashing import bound, within
+from control.steering.overrides import Override, Wishes, wishes
+from control.steering.ranks import Offering, Ranks
+from kit.hashing import within
 
 MIN_SAMPLES = 3
 """A latency is believed from so many samples on (D-15)."""
 MIN_GAIN_MS = 20.0
 """The second candidate wins only when it is at least this much quicker."""
+LOAD_FACTOR = 1.15
+"""Titles pass on from an edge so far above its region's mean; with figures a little off max/mean is within 1.25."""
 IDLE_LOAD = 25.0
 """Up to this load the bound is not applied: among idle nodes a percent is noise, and moving titles costs hits."""
 
@@ -23,6 +26,7 @@ IDLE_LOAD = 25.0
 class Why(StrEnum):
     """Why a candidate is one."""
 
+    PINNED = "pinned"
     REGION = "region"
     LATENCY = "latency"
     NEXT_REGION = "next_region"
@@ -36,6 +40,7 @@ class WhyNone(StrEnum):
     NO_EDGE = "no_edge"
     ALL_DRAINING = "all_draining"
     ALL_FULL = "all_full"
+    ALL_AVOIDED = "all_avoided"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,19 +86,40 @@ class Policy:
     bands: tuple[float, ...] = (90.0, 95.0)
     candidates: int = 5
 
+    @property
+    def top(self) -> float:
+        """No edge at or above this load takes a session."""
+        return max((self.eligible_load, *self.bands))
+
+
+NOTHING: Mapping[str, float] = {}
+
 
 def choose(
-    nodes: NodeMap, region: str, title: str, now: float, policy: Policy, ranks: Ranks, latency: Mapping[str, Latency]
+    nodes: NodeMap,
+    region: str,
+    title: str,
+    now: float,
+    policy: Policy,
+    ranks: Ranks,
+    latency: Mapping[str, Latency],
+    *,
+    session: str = "",
+    overrides: Sequence[Override] = (),
+    coming: Mapping[str, float] = NOTHING,
 ) -> Choice:
     """Candidates for `title` in `region`, `policy.candidates` at most. Never raises.
 
-    The region's eligible edges come first and the next regions' fill up, so that a player has somewhere to turn when
-    its edge dies. Higher bands, then reserve edges, are opened only when no edge is eligible anywhere.
+    Edges that an operator pinned come first. The region's eligible edges come next and the next regions' fill up, so
+    that a player has somewhere to turn when its edge dies. Higher bands, then reserve edges, are opened only when no
+    edge is eligible anywhere. `session` decides percentages of `overrides` (those in force); `coming` is load, in
+    percent, that was sent to an edge and that its heartbeats cannot show yet.
     """
-    seek = _Search(nodes, title, now, policy, ranks)
+    seek = _Search(nodes, title, now, policy, ranks, wishes(overrides, title, region, session), coming)
     regions = (region, *(each for each in policy.next.get(region, ()) if each != region))
-    found = [Candidate(n, Why.REGION) for n in islice(seek.edges(region, policy.eligible_load), policy.candidates)]
-    found = quicker(found, latency)
+    pinned = seek.pinned()
+    found = pinned + quicker(seek.some(region, policy.eligible_load, Why.REGION, policy.candidates), latency)
+    found = found[: policy.candidates]
     for neighbour in regions[1:]:
         found += seek.some(neighbour, policy.eligible_load, Why.NEXT_REGION, policy.candidates - len(found))
     for limit in policy.bands if not found else ():
@@ -102,9 +128,8 @@ def choose(
         if found:
             break
     if not found:
-        top = max((policy.eligible_load, *policy.bands))
         for each in regions:
-            found += seek.some(each, top, Why.RESERVE, policy.candidates - len(found))
+            found += seek.some(each, policy.top, Why.RESERVE, policy.candidates - len(found))
     return Candidates(tuple(found)) if found else NoEdge(seek.why_none(regions))
 
 
@@ -122,40 +147,91 @@ def quicker(found: list[Candidate], latency: Mapping[str, Latency]) -> list[Cand
 
 @dataclass(frozen=True)
 class _Search:
-    """One title over one map at one moment."""
+    """One session over one map at one moment."""
 
     nodes: NodeMap
     title: str
     now: float
     policy: Policy
     ranks: Ranks
+    wishes: Wishes
+    coming: Mapping[str, float]
+
+    def pinned(self) -> list[Candidate]:
+        """The edges that operators put first, those of them that can take a session."""
+        found = (self.nodes.nodes.get(edge) for edge in self.wishes.pinned)
+        return [
+            Candidate(node, Why.PINNED)
+            for node in found
+            if node and node.role == "edge" and node.load < self.policy.top and self._usable(node)
+        ]
 
     def some(self, region: str, limit: float, why: Why, count: int) -> list[Candidate]:
-        reserve = why is Why.RESERVE
-        return [Candidate(node, why) for node in islice(self.edges(region, limit, reserve=reserve), max(0, count))]
+        edges = self.edges(region, limit, reserve=why is Why.RESERVE)
+        return [Candidate(node, why) for node in islice(edges, max(0, count))]
 
     def edges(self, region: str, limit: float, *, reserve: bool = False) -> Iterator[Node]:
-        """The region's usable edges below `limit` (exclusive, T-019), in bounded-load order."""
-        usable = {
-            node.id: node
-            for node in self._in(region)
-            if node.reserve is reserve and node.load < limit and self._usable(node)
-        }
-        if not usable:
-            return
-        loads = {id_: node.load for id_, node in usable.items()}
-        ranked = (id_ for id_ in self.ranks.of(self.nodes, region, self.title) if id_ in usable)
-        for id_ in within(ranked, loads, max(IDLE_LOAD, bound(loads.values()))):
-            yield usable[id_]
+        """The region's usable edges below `limit` (exclusive, T-019), in bounded-load order. Lazy: with hundreds of
+        edges the first few cost what they cost with ten."""
+        loads = _Loads(self.nodes.nodes, self.coming)
+        level = bound(self.ranks.offering(self.nodes, region, limit, reserve, self.now, self.policy.expiry_s), loads)
+        ranked = (
+            id_
+            for id_ in self.ranks.of(self.nodes, region, self.title)
+            if self._offers(self.nodes.nodes[id_], limit, reserve)
+        )
+        for id_ in within(ranked, loads, level):
+            yield self.nodes.nodes[id_]
+
+    def _offers(self, node: Node, limit: float, reserve: bool) -> bool:
+        free = node.reserve is reserve and node.load < limit
+        return free and node.id not in self.wishes.pinned and self._usable(node)
 
     def why_none(self, regions: Iterable[str]) -> WhyNone:
         alive = [n for r in regions for n in self._in(r) if n.alive(self.now, self.policy.expiry_s)]
         if not alive:
             return WhyNone.NO_EDGE
-        return WhyNone.ALL_DRAINING if all(node.draining for node in alive) else WhyNone.ALL_FULL
+        if all(node.draining for node in alive):
+            return WhyNone.ALL_DRAINING
+        left = [node for node in alive if not node.draining and node.load < self.policy.top]
+        return WhyNone.ALL_AVOIDED if left else WhyNone.ALL_FULL
 
     def _in(self, region: str) -> list[Node]:
         return [self.nodes.nodes[id_] for id_ in self.nodes.edges.get(region, ())]
 
     def _usable(self, node: Node) -> bool:
-        return not node.draining and node.alive(self.now, self.policy.expiry_s)
+        return not node.draining and node.alive(self.now, self.policy.expiry_s) and node.id not in self.wishes.avoided
+
+
+class _Loads(Mapping[str, float]):
+    """What edges have, and what is coming to them."""
+
+    def __init__(self, nodes: Mapping[str, Node], coming: Mapping[str, float]) -> None:
+        self._nodes, self._coming = nodes, coming
+
+    def __getitem__(self, edge: str) -> float:
+        return self._nodes[edge].load + self._coming.get(edge, 0.0)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._nodes)
+
+    def __len__(self) -> int:
+        return len(self._nodes)
+
+    def mean(self, offering: Offering) -> float:
+        """Over edges that take sessions."""
+        coming = sum(load for edge, load in self._coming.items() if edge in offering.edges)
+        return (offering.load + coming) / max(1, len(offering.edges))
+
+
+def bound(offering: Offering, loads: "_Loads") -> float:
+    """The load above which an edge of a region passes titles on."""
+    return max(IDLE_LOAD, LOAD_FACTOR * loads.mean(offering))
+
+
+def bound_of(
+    nodes: NodeMap, region: str, now: float, policy: Policy, ranks: Ranks, coming: Mapping[str, float]
+) -> float | None:
+    """The bound among a region's eligible edges; None where it has none."""
+    offering = ranks.offering(nodes, region, policy.eligible_load, False, now, policy.expiry_s)
+    return bound(offering, _Loads(nodes.nodes, coming)) if offering.edges else None

@@ -29,6 +29,8 @@ class Visit:
     hit: bool
     cache_status: str
     etag: str
+    own: bool = False
+    """Made for this session alone: a master with its pathways and its cap."""
     body: bytes = b""
 
 
@@ -66,6 +68,7 @@ class Fetcher:
                 hit=bool(_HIT.search(status.rpartition(",")[2])),
                 cache_status=status,
                 etag=response.headers.get("ETag", ""),
+                own="private" in response.headers.get("Cache-Control", ""),
                 body=bytes(kept),
             )
 

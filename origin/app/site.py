@@ -14,6 +14,7 @@ from origin.contract import urls
 _PAGES = Path(__file__).parent / "pages"
 _PLAYERS = {
     "hls.js": "hls.js/dist/hls.min.js",
+    "dash.js": "dashjs/dist/modern/umd/dash.all.min.js",
     "shaka.js": "shaka-player/dist/shaka-player.compiled.js",
 }
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -79,7 +80,7 @@ class Site:
         return _answer(request, found)
 
     async def player(self, request: web.Request) -> web.Response:
-        """hls.js or shaka-player, as installed."""
+        """hls.js, dash.js or shaka-player, as installed."""
         name = request.match_info["name"]
         if name not in _PLAYERS:
             raise NotFound("no such player")

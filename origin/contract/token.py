@@ -39,7 +39,9 @@ CATU_PATH = 3
 MATCH_EXACT, MATCH_PREFIX = 0, 1
 CAP_KBPS = -70001
 """Private claim: no rung above this many kbit/s (MAN-17)."""
-_KNOWN = {ISS, SUB, AUD, EXP, NBF, IAT, CTI, CATU, CAP_KBPS}
+PATHWAYS = -70002
+"""Private claim: the digest of the session's pathways, which stand in the manifest URL's query (pathways)."""
+_KNOWN = {ISS, SUB, AUD, EXP, NBF, IAT, CTI, CATU, CAP_KBPS, PATHWAYS}
 _TEXT = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -56,6 +58,7 @@ class Reason(StrEnum):
     PATH = "path"
     AUDIENCE = "audience"
     REVOKED = "revoked"
+    PATHWAYS = "pathways"
 
 
 class TokenRefused(Refused):
@@ -81,6 +84,7 @@ class Grant:
     expires: float
     cap_kbps: int | None
     key_id: str
+    pathways: bytes | None = None
 
     def check(self, *, path: str, audience: str, now: float) -> None:
         """Raise TokenRefused unless this grant opens `path` (without token) for `audience` at `now`."""
@@ -172,6 +176,7 @@ def mint(
     subject: str = "",
     audience: str = MEDIA,
     cap_kbps: int | None = None,
+    pathways: bytes | None = None,
 ) -> str:
     """A token for every path that begins with `path` (exactly `path` unless it ends with `/`), valid for `ttl_s`."""
     match = MATCH_PREFIX if path.endswith("/") else MATCH_EXACT
@@ -188,6 +193,8 @@ def mint(
         claims[SUB] = subject
     if cap_kbps is not None:
         claims[CAP_KBPS] = cap_kbps
+    if pathways is not None:
+        claims[PATHWAYS] = pathways
     cose = COSE.new(alg_auto_inclusion=True, kid_auto_inclusion=True)
     key = keys.signing
     encode = cose.encode_and_mac if key.alg == 5 else cose.encode_and_sign
@@ -277,7 +284,7 @@ def _grant(payload: bytes, key_id: str) -> Grant:
         ((how, path),) = match.items()
         if component != CATU_PATH or how not in (MATCH_EXACT, MATCH_PREFIX):
             raise TokenRefused(Reason.UNSUPPORTED)
-        cap = claims.get(CAP_KBPS)
+        cap, pathways = claims.get(CAP_KBPS), claims.get(PATHWAYS)
         return Grant(
             token_id=bytes(claims[CTI]).hex(),
             subject=str(claims.get(SUB, "")),
@@ -288,6 +295,7 @@ def _grant(payload: bytes, key_id: str) -> Grant:
             expires=float(claims[EXP]),
             cap_kbps=None if cap is None else int(cap),
             key_id=key_id,
+            pathways=None if pathways is None else bytes(pathways),
         )
     except (KeyError, TypeError, ValueError, AttributeError, cbor2.CBORDecodeError):
         raise TokenRefused(Reason.MALFORMED) from None

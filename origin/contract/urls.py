@@ -11,6 +11,8 @@ MASTER_DASH = "manifest.mpd"
 TOKEN_MARK = "/~"
 EVENTS = "/cmcd"
 """Behind a token: where a player of that session sends its events (CTA-5004-B); an edge's own."""
+AVERAGE_BANDWIDTH = "urn:headrace:average-bandwidth"
+"""Scheme of a DASH property: bit/s of a video rung with the heaviest sound, as AVERAGE-BANDWIDTH says it in HLS."""
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 
 

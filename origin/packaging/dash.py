@@ -5,7 +5,8 @@ from itertools import groupby
 
 from lxml import etree
 
-from origin.packaging.hls import Title
+from origin.contract.urls import AVERAGE_BANDWIDTH
+from origin.packaging.hls import Title, bandwidth
 from origin.packaging.media import Media, peak
 from origin.transcode import languages
 
@@ -63,6 +64,8 @@ def _representation(group: etree._Element, media: Media, title: Title) -> None:
     if media.kind == "audio":
         _set(found, audioSamplingRate=str(media.timescale))
         _add(found, "AudioChannelConfiguration", schemeIdUri=_CHANNELS, value=str(media.channels))
+    if media.kind == "video":
+        _add(found, "SupplementalProperty", schemeIdUri=AVERAGE_BANDWIDTH, value=str(bandwidth(title, media)[1]))
     template = _add(found, "SegmentTemplate", timescale=str(media.timescale), startNumber="1")
     _set(template, initialization="$RepresentationID$/init.mp4", media="$RepresentationID$/$Number%05d$.m4s")
     timeline = _add(template, "SegmentTimeline")

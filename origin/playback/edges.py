@@ -7,7 +7,7 @@ from enum import StrEnum
 from cachetools import LRUCache
 
 from control.contract.errors import NoEdgeLeft
-from control.contract.messages import ChooseRequest
+from control.contract.messages import ChooseAnswer, ChooseRequest
 from control.node import ControlLink
 from kit import hashing, log
 from kit.clock import Clock
@@ -31,6 +31,15 @@ class Edge:
     url: str
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Where a session goes: its edge first, then those that it may turn to; where its player asks for their order, None
+    while control is away."""
+
+    edges: tuple[Edge, ...]
+    steering: str | None = None
+
+
 class Source(StrEnum):
     """Where a choice came from: a metric's label."""
 
@@ -49,29 +58,32 @@ class Edges:
     def __init__(self, link: ControlLink | None, clock: Clock, count: Callable[[Source], None]) -> None:
         self._link, self._clock, self._count = link, clock, count
         self._breaker = Breaker(LIMITS)
+        self._pathways = 1
         self._by_title: LRUCache[str, tuple[Edge, ...]] = LRUCache(TITLES)
         self._known: LRUCache[str, Edge] = LRUCache(EDGES)
 
-    async def choose(self, client: str, content_id: str, session_id: str) -> Edge:
-        """The edge for a new session of the viewer at address `client`; NoEdgeLeft when there is none."""
+    async def choose(self, client: str, content_id: str, session_id: str) -> Choice:
+        """The edges for a new session of the viewer at address `client`; NoEdgeLeft when there is none."""
         try:
-            edges = await self._ask(ChooseRequest(client=client, content_id=content_id, session_id=session_id))
+            answer = await self._ask(ChooseRequest(client=client, content_id=content_id, session_id=session_id))
         except NoEdgeLeft:
             self._count(Source.NONE)
             raise
         except UpstreamFailed as away:
-            edges, source = self._remembered(content_id)
+            edges, source, steering = *self._remembered(content_id), None
             log.get("playback").warning("control away", reason=str(away), source=source)
         else:
-            source = Source.CONTROL
+            edges = tuple(Edge(each.id, each.url.rstrip("/")) for each in answer.edges[:EDGES])
+            source, steering = Source.CONTROL, answer.steering
+            self._pathways = answer.pathways
             self._remember(content_id, edges)
         self._count(source)
         if not edges:
             raise NoEdgeLeft("no edge is available right now")
-        return edges[0]
+        return Choice(edges[: self._pathways], steering)
 
-    async def _ask(self, question: ChooseRequest) -> tuple[Edge, ...]:
-        """Control's candidates, unless it has been failing: then UpstreamFailed at once."""
+    async def _ask(self, question: ChooseRequest) -> ChooseAnswer:
+        """Control's answer, unless it has been failing: then UpstreamFailed at once."""
         if self._link is None:
             raise UpstreamFailed("no control is set")
         ticket = self._breaker.allow(self._clock.monotonic())
@@ -86,7 +98,7 @@ class Edges:
             self._breaker.succeeded(ticket, self._clock.monotonic())
             raise
         self._breaker.succeeded(ticket, self._clock.monotonic())
-        return tuple(Edge(each.id, each.url.rstrip("/")) for each in answer.edges[:EDGES])
+        return answer
 
     def _remember(self, content_id: str, edges: tuple[Edge, ...]) -> None:
         self._by_title[content_id] = edges

@@ -8,8 +8,9 @@ from kit.clock import Clock
 from kit.errors import Conflict, NotFound
 from origin.catalog.service import Catalog
 from origin.catalog.states import State
-from origin.contract import token, urls
-from origin.playback.edges import Edges
+from origin.contract import pathways, token, urls
+from origin.contract.pathways import Pathways
+from origin.playback.edges import Choice, Edges
 from origin.playback.fence import Fence
 from origin.playback.request import Format
 
@@ -66,13 +67,15 @@ class Playback:
         version = await self._version(content_id)
         await self._fence.check(content_id, client)
         session_id = secrets.token_hex(16)
-        edge = await self._edges.choose(client, content_id, session_id)
+        choice = await self._edges.choose(client, content_id, session_id)
+        steer = _pathways(choice)
         now = self._clock.wall()
-        media = self._mint(content_id, session_id, now, token.MEDIA)
+        media = self._mint(content_id, session_id, now, token.MEDIA, pathways.digest(steer) if steer else None)
         path = urls.asset_path(content_id, version, _MASTERS[format])
+        query = f"?{pathways.QUERY}={steer}" if steer else ""
         return Session(
             session_id=session_id,
-            manifest_url=edge.url + urls.with_token(media, path),
+            manifest_url=choice.edges[0].url + urls.with_token(media, path) + query,
             playback_token=self._mint(content_id, session_id, now, token.LICENCE),
             license_url=None,
             certificate_url=None,
@@ -89,7 +92,7 @@ class Playback:
             raise Conflict(f"{content_id} cannot be played: its ingest failed")
         raise Conflict(f"{content_id} is not ready yet: {title.state}")
 
-    def _mint(self, content_id: str, session_id: str, now: float, audience: str) -> str:
+    def _mint(self, content_id: str, session_id: str, now: float, audience: str, ways: bytes | None = None) -> str:
         return token.mint(
             self._keys,
             path=urls.content_prefix(content_id),
@@ -98,4 +101,12 @@ class Playback:
             subject=session_id,
             audience=audience,
             cap_kbps=self._cap_kbps,
+            pathways=ways,
         )
+
+
+def _pathways(choice: Choice) -> str | None:
+    """The session's pathways for the edge; None where it has nowhere to turn."""
+    if len(choice.edges) < 2:
+        return None
+    return pathways.encode(Pathways(tuple(edge.url for edge in choice.edges), choice.steering))

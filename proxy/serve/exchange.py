@@ -11,6 +11,7 @@ from aiohttp.web import BaseRequest
 from kit.errors import BadRequest
 from proxy.http import target as targets
 from proxy.http.fields import Fields, single
+from proxy.serve.rendering import Rendering
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -56,6 +57,8 @@ class Exchange:
     carries: str = "other"
     """The class of the answer's content (classes)."""
     head_sent: bool = False
+    render: Rendering | None = None
+    """Makes this viewer's answer from the stored one (tier.Passage)."""
 
 
 def recognise(request: BaseRequest) -> Exchange:

@@ -39,6 +39,7 @@ from proxy.serve.exchange import Exchange, Handling, check_target, recognise
 from proxy.serve.intake import taken_in
 from proxy.serve.onward import LoopDetected, NotCached, Onward
 from proxy.serve.passing import Passer
+from proxy.serve.rendering import rendered
 from proxy.serve.tier import Direct, Intake, Passage, Tier
 from proxy.serve.watch import Watch
 from proxy.serve.wire import Answer, Sent, cut
@@ -118,6 +119,7 @@ class Pipeline:
         exchange.subject = passage.subject
         if isinstance(passage, Intake):
             return await self._take_in(exchange, answer, passage)
+        exchange.render = passage.render
         key = cache_key(self._authority, passage.target)
         came_back = self._onward.came_back(exchange)
         if exchange.method not in ("GET", "HEAD"):
@@ -162,7 +164,7 @@ class Pipeline:
             case Revalidate():
                 return await self._fill(exchange, answer, ask(), stored, decision)
             case Miss(vary):
-                if exchange.method == "HEAD":  # a head alone is not worth fetching a body for
+                if exchange.method == "HEAD" and not exchange.render:  # a head is not worth fetching a body for
                     why = Forward.VARY_MISS if vary else Forward.URI_MISS
                     return await self._passer.pass_on(exchange, answer, passage, key, why)
                 if self._filler.passes(key):
@@ -222,9 +224,12 @@ class Pipeline:
     ) -> Sent:
         stated = int(age(meta, self._clock.wall()))
         common = self._common(exchange)
-        fields = without(meta.fields, ("Age", "Cache-Status", *(name for name, _ in common)))
-        made = deliver.plan(meta.status, fields, meta.validators, body.length, exchange.method, exchange.fields)
         try:
+            if exchange.render is not None and meta.status == 200:
+                whole = self._filler.reading(ask(), meta, body) if isinstance(body, SparseBody) else body
+                meta, body = await rendered(exchange.render, meta, whole)
+            fields = without(meta.fields, ("Age", "Cache-Status", *(name for name, _ in common)))
+            made = deliver.plan(meta.status, fields, meta.validators, body.length, exchange.method, exchange.fields)
             if isinstance(body, SparseBody):
                 body, member = await self._slices(exchange, made, meta, body, member, ask())
             extra = (("Age", str(stated)), ("Cache-Status", member), *common)
@@ -254,7 +259,7 @@ class Pipeline:
         ranged = tuple(
             (name, value)
             for name, value in exchange.fields
-            if exchange.method == "GET" and name.lower() in _LOWER_CONDITIONAL
+            if exchange.method == "GET" and not exchange.render and name.lower() in _LOWER_CONDITIONAL
         )
         target, fields = strip_cmcd(passage.target), self._asked(exchange)
         return Question(key, target, fields, found.flight, answer.hint, ranged, found.led)

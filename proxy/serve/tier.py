@@ -5,14 +5,17 @@ from typing import Protocol
 
 from proxy.http.fields import Fields
 from proxy.serve.exchange import Exchange
+from proxy.serve.rendering import Rendering
 
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """The request may go on as `target` (origin form, without token). `subject` is for the log."""
+    """The request may go on as `target` (origin form, without token). `subject` is for the log. `render`: the answer is
+    not the stored one but made from it, and private to who asks; the lane gets no such request (see Tier.quick)."""
 
     target: str
     subject: str = ""
+    render: Rendering | None = None
 
 
 @dataclass(frozen=True, slots=True)

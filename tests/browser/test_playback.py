@@ -67,8 +67,8 @@ def _ours(url: str) -> bool:
 
 
 async def test_hls_and_dash_play_ten_seconds_through_an_edge(browser: Browser, running: Installation) -> None:
-    """hls.js by HLS, Shaka by HLS and by DASH, side by side; never the browser's own HLS."""
-    kinds = {"hls.js": "hls", "shaka-hls": "hls", "shaka-dash": "dash"}
+    """hls.js by HLS, Shaka by HLS and by DASH, dash.js by DASH, side by side; never the browser's own HLS."""
+    kinds = {"hls.js": "hls", "shaka-hls": "hls", "shaka-dash": "dash", "dash.js": "dash"}
     states = await asyncio.gather(*(_play(browser, running, kind) for kind in kinds))
     edges = {edge["url"].removeprefix("http://") for edge in running.line["edges"]}
     for (kind, format_), state in zip(kinds.items(), states, strict=True):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from configs.schema.base import NodeIdentity
 from configs.schema.control import ControlSettings, Region
@@ -90,8 +91,54 @@ async def test_a_heartbeat_registers_and_the_edge_is_chosen(control: Installatio
     assert control.service.registry.map().nodes["edge-1"].load == 41
     assert await control.choose() == (
         200,
-        {"edges": [{"id": "edge-1", "url": "http://127.0.0.1:8301"}], "mapVersion": 1},
+        {"edges": [{"id": "edge-1", "url": "http://127.0.0.1:8301"}], "mapVersion": 1, "pathways": 1, "steering": None},
     )
+
+
+async def test_a_session_with_two_edges_is_steered_for_good(control: Installation) -> None:
+    """Issue 5, part 3 (b): the answer to choose names where the player asks; CORS, no-store, never an error."""
+    await control.beat("edge-1")
+    await control.beat("edge-2", report(region="west", url="http://127.0.0.1:8302"))
+    _, chosen = await control.choose()
+    assert chosen["pathways"] == 2
+    path = chosen["steering"].removeprefix("http://127.0.0.1:8100")
+    for query in ("", "?_HLS_pathway=A&_HLS_throughput=1", "?_DASH_pathway=%22B%22"):
+        async with control.session.get(control.url + path + query) as response:
+            assert (response.status, response.content_type) == (200, "application/json")
+            fields = response.headers
+            assert (fields["Cache-Control"], fields["Access-Control-Allow-Origin"]) == ("no-store", "*")
+            told = await response.json(content_type=None)
+        assert set(told) == {"VERSION", "TTL", "RELOAD-URI", "PATHWAY-PRIORITY"}
+        assert (told["VERSION"], told["RELOAD-URI"]) == (1, chosen["steering"])
+        assert told["PATHWAY-PRIORITY"] == (["B", "A"] if "B" in query else ["A", "B"])
+    await control.service.registry.leave("edge-1")
+    await control.service.registry.leave("edge-2")
+    async with control.session.get(control.url + path) as response:
+        assert (response.status, (await response.json())["PATHWAY-PRIORITY"]) == (200, ["A", "B"])
+    async with control.session.get(control.url + path[:-3] + "abc") as response:
+        assert (response.status, await response.read()) == (403, REFUSAL_BODY)
+
+
+async def test_clients_without_steering_are_sent_to_an_edge(control: Installation) -> None:
+    """Issue 5, part 3 (c); T-020: nobody is sent anywhere when there is no edge."""
+    token = "t" * 40
+
+    async def ask(path: str) -> tuple[int, str | None]:
+        async with control.session.get(URL(control.url + path, encoded=True), allow_redirects=False) as response:
+            if response.status == 302:
+                assert response.headers["Cache-Control"] == "no-store"
+            return response.status, response.headers.get("Location")
+
+    assert await ask(f"/r/bbb/v1/master.m3u8?token={token}") == (503, None)
+    await control.beat("edge-1")
+    for file in ("v1/master.m3u8", "v1/manifest.mpd", "v1/v240/00001.m4s"):
+        where = f"http://127.0.0.1:8301/~{token}/content/bbb/{file}"
+        assert await ask(f"/r/bbb/{file}?token={token}") == (302, where)
+    refused = ("", "?token=", "?token=short", f"?token={token}&token={token}", f"?token={token}%0d%0aX:1", "?token=a/b")
+    for query in refused:
+        assert await ask(f"/r/bbb/v1/master.m3u8{query}") == (403, None)
+    for path in ("BBB/v1/x", "bbb/../x", "bbb/v1/%2e%2e/x", "bbb/.hidden", "bbb/v1//x", "bbb/" + "a/" * 20):
+        assert (await ask(f"/r/{path}?token={token}"))[0] in (400, 404)
 
 
 async def test_the_clients_network_names_the_region(control: Installation) -> None:

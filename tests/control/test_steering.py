@@ -86,7 +86,7 @@ def test_five_candidates_in_rendezvous_order_of_the_title() -> None:
 
 
 def test_a_node_above_the_mean_by_a_quarter_passes_titles_on() -> None:
-    """CDN-07: bounded-load rendezvous; the bound of loads 20, 20, 60 is ceil(33.3 * 1.25) = 42."""
+    """CDN-07: bounded-load rendezvous; the bound of loads 20, 20, 60 is 33.3 * 1.15 = 38."""
     first, *rest = rank("bbb", ["a", "b", "c"])
     nodes = [node(name, 60 if name == first else 20) for name in "abc"]
     assert [name for name, _ in told(steer(*nodes))] == [*rest, first]
@@ -154,16 +154,18 @@ def test_never_a_dead_draining_full_or_foreign_node(nodes: list[Node]) -> None:
             assert why in WhyNone
 
 
-def test_orders_are_remembered_for_a_version_and_bounded() -> None:
-    """contracts.md: rank memoised per (title, map version)."""
+def test_orders_are_remembered_while_members_stand_and_bounded() -> None:
+    """contracts.md: rank memoised; a version that changed for a load alone keeps the orders."""
     ranks, nodes = Ranks(remembered=20), [node(f"e{n}") for n in range(5)]
-    for _ in range(3):
-        ranks.of(picture(*nodes), "east", "bbb")
+    for version in range(1, 4):
+        ranks.of(picture(*nodes, version=version), "east", "bbb")
     assert ranks.misses == 1
-    ranks.of(picture(*nodes[1:], version=2), "east", "bbb")
+    assert "e0" not in ranks.of(picture(*nodes[1:], version=4), "east", "bbb")
     assert ranks.misses == 2
+    grown = node("e1", capacity_mbps=1_000_000)
+    assert ranks.of(picture(*nodes[2:], grown, version=5), "east", "bbb")[0] == "e1"
     for n in range(50):
-        ranks.of(picture(*nodes, version=3), "east", f"t{n}")
+        ranks.of(picture(*nodes, version=6), "east", f"t{n}")
     assert len(ranks) <= 4
 
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from origin.catalog.service import Catalog
-from origin.contract import token
+from origin.contract import pathways, token
+from origin.contract.pathways import Pathways
 from origin.contract.urls import split_token
 from origin.playback import edges
 from tests.origin.conftest import Running
@@ -186,3 +187,27 @@ async def test_a_control_that_fails_is_left_alone_for_a_while(origin: Running) -
     await start(origin)
     await start(origin)
     assert len(origin.control.asked) == 3 + edges.LIMITS.failures
+
+
+async def test_pathways_are_in_the_manifest_url_and_the_token_vouches_for_them(origin: Running) -> None:
+    """contracts.md, explicit pathways: the edge needs no map; media URLs do not grow; the licence token has none."""
+    steering = "http://127.0.0.1:8100/steer/abc"
+    edges = [{"id": f"edge-{n}", "url": f"http://127.0.0.1:830{n}"} for n in (1, 2, 3)]
+    answer = {"edges": edges, "mapVersion": 1, "pathways": 2, "steering": steering}
+    origin.control.raw = json.dumps(answer).encode()
+    _, session = await start(origin)
+    url, _, value = session["manifestUrl"].partition("?steer=")
+    assert pathways.decode(value) == Pathways(("http://127.0.0.1:8301", "http://127.0.0.1:8302"), steering)
+    media, _ = split_token(url.removeprefix("http://127.0.0.1:8301"))
+    keys = token.Keys.load(origin.settings.keys_dir)
+    assert token.verify(str(media), keys).pathways == pathways.digest(value)
+    assert token.verify(session["playbackToken"], keys).pathways is None
+    origin.control.raw, origin.control.status = None, 500
+    _, session = await start(origin)
+    _, _, value = session["manifestUrl"].partition("?steer=")
+    assert pathways.decode(value).steering is None, "with control away there is somewhere to turn, and nobody to ask"
+
+
+async def test_a_session_with_one_edge_has_no_pathways(origin: Running) -> None:
+    _, session = await start(origin)
+    assert "?" not in session["manifestUrl"]

@@ -10,7 +10,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from origin.app import wire
 from origin.app.metrics import Metrics
-from origin.app.site import Site
+from origin.app.site import _PLAYERS, Site
 
 PAGES = sorted(Path("origin/app/pages").iterdir())
 
@@ -25,7 +25,7 @@ async def client_of(players: Path | None) -> AsyncIterator[TestClient[web.Reques
 @pytest.fixture
 async def client(tmp_path: Path) -> AsyncIterator[TestClient[web.Request, web.Application]]:
     """The site with stand-ins for the player libraries."""
-    for name in ("hls.js/dist/hls.min.js", "shaka-player/dist/shaka-player.compiled.js"):
+    for name in _PLAYERS.values():
         (tmp_path / name).parent.mkdir(parents=True)
         (tmp_path / name).write_text(f"// {name}")
     async for each in client_of(tmp_path):

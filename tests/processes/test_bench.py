@@ -58,3 +58,12 @@ def test_store_reports_every_figure_of_the_issue() -> None:
         "memory_hit_p50",
         "disk_hit_p50",
     }
+
+
+def test_steering_reports_what_scripts_read() -> None:
+    """contracts.md: answers_per_s, p99_ms; a whole control process, polled and told of by nodes."""
+    line = _bench("steering", "--seconds", "0.5")
+    assert line["answers_per_s"] == line["figures"]["answers_per_s"] > 0
+    assert line["p99_ms"] == line["figures"]["p99_ms"] > 0
+    assert line["figures"]["heartbeats_per_s"] > 0
+    assert line["figures"]["answer_cpu_us"] > 0

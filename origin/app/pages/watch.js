@@ -2,7 +2,7 @@
 import { start, title } from "/static/api.js";
 import { play } from "/static/players.js";
 
-const KINDS = ["hls.js", "shaka-hls", "shaka-dash"];
+const KINDS = ["hls.js", "shaka-hls", "shaka-dash", "dash.js"];
 const contentId = location.pathname.split("/")[2];
 const element = (id) => document.getElementById(id);
 const video = element("video");
@@ -45,7 +45,7 @@ function callbacks(mine) {
 }
 
 function forget(kind) {
-  const format = kind === "shaka-dash" ? "dash" : "hls";
+  const format = kind === "shaka-dash" || kind === "dash.js" ? "dash" : "hls";
   Object.assign(state, { player: kind, format, rung: null, buffer: 0, edge: null, age: null, cacheStatus: null });
   Object.assign(state, { error: null, frames: { decoded: 0, dropped: 0 } });
   element("error").hidden = true;
