@@ -13,11 +13,12 @@ import aiohttp
 from configs.load import load
 from configs.schema.base import host_port
 from configs.schema.control import ControlSettings
+from control.admin.access import read_token
+from control.admin.parts import administering
 from control.api.app import public_app
 from control.api.door import Doors
 from control.api.metrics import Metrics
 from control.api.service import Service, live, places, policy
-from control.console.access import Access
 from control.console.app import admin_app
 from control.contract.credential import issue
 from control.enrol import fleet_key
@@ -105,14 +106,14 @@ async def building(settings: ControlSettings, clock: Clock) -> AsyncIterator[Ser
 
 async def run(settings: ControlSettings, ready: service.Ready | None = None) -> None:
     """Serve until SIGTERM or SIGINT. `ready` is called with [public URL, admin URL]."""
-    access = Access.from_file(settings.admin_token_file)
-    async with building(settings, SystemClock()) as parts:
+    token = read_token(settings.admin_token_file)
+    async with building(settings, SystemClock()) as parts, administering(parts, token) as admin:
         tasks = Owner("control")
         tasks.spawn("geo", parts.geo.follow(service.reload_signal()), endless=True)
         try:
             await service.serve(
                 (public_app(parts), *host_port(settings.listen), partial(Doors, live=parts.live, clock=parts.clock)),
-                (admin_app(parts, access), *host_port(settings.admin)),
+                (admin_app(admin), *host_port(settings.admin)),
                 drain_s=settings.drain_s,
                 ready=ready,
             )

@@ -6,6 +6,7 @@ from typing import Self
 
 from pydantic import Field, field_validator, model_validator
 
+from configs.schema.administration import AdministrationSettings
 from configs.schema.base import Address, BaseUrl, Country, Files, Name, Seconds, Settings, host_port
 
 
@@ -90,6 +91,8 @@ class ControlSettings(Settings):
     """They ask again after at most this when their edges have long been steady."""
     max_nodes: int = Field(default=10_000, ge=1, le=100_000)
     """Nodes in the map at most; further ones are refused."""
+    administration: AdministrationSettings = AdministrationSettings()
+    """Admin API and console."""
     probe_every_s: Seconds = 5.0
     """How often nodes that give a `probe_url` are asked, and all are judged: three looks make one down, two up again
     (D-18)."""
@@ -126,6 +129,8 @@ class ControlSettings(Settings):
             raise ValueError("`steer_calm_ttl_s` must not be below `steer_wrong_ttl_s`")
         if self.admin_token_file is None and not _is_loopback(host_port(self.admin)[0]):
             raise ValueError("`admin_token_file` is needed when `admin` is not a loopback address")
+        if self.administration.open_console and not _is_loopback(host_port(self.admin)[0]):
+            raise ValueError("`administration.open_console` is for an `admin` on loopback only")
         return self
 
 

@@ -15,6 +15,8 @@ from origin.contract.headers import REFUSAL_BODY, REFUSAL_STATUS, REQUEST_ID
 
 RETRY_AFTER_S = 2
 TRACE_FRAMES = 12
+ID = web.RequestKey("id", str)
+"""A request's id, for handlers that put it on record."""
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -25,6 +27,7 @@ def middleware(metrics: Metrics) -> Middleware:
     async def render(request: web.Request, handler: Handler) -> web.StreamResponse:
         given = request.headers.get(REQUEST_ID, "")
         request_id = given if _ID.fullmatch(given) else uuid.uuid4().hex
+        request[ID] = request_id
         try:
             response = await handler(request)
         except Refused as error:

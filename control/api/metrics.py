@@ -38,6 +38,7 @@ class Metrics:
         self.trips = self._counter("round_trips", "Round trips of client networks taken from edges")
         self.errors = self._counter("errors", "Requests answered with an error, by its kind", "kind")
         self.choices = self._counter("choices", "Sessions steered, by the step that found the first candidate", "why")
+        self.admin = self._counter("admin_calls", "Calls of the admin API and the console", "endpoint", "outcome")
         self.acks = self._counter("acks", "Orders that nodes acknowledged, by outcome", "outcome")
         self._following = self._gauge("orders_following", "Nodes that wait for orders here")
         self._staged = self._gauge("orders_staged", "Purges that edges were not told of yet")

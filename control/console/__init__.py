@@ -1,5 +1,6 @@
-"""The operators' listener: one page with the live nodes, and the JSON that it polls.
+"""The admin listener: the admin API's routes, and the operators' page over the same gate.
 
-Words: roster (the rows shown), state (one word for how a node stands), token (the operators' bearer token). Imports
-api's error rendering and health, registry, configs and kit. Start at app.
+Words: session (a browser that logged in with a token), picture (the figures of one moment), section (a live part of
+the page), deed (what can be done from the page), question (the page that asks whether a deed is meant). Imports admin, api's
+error rendering and health, contract, configs and kit. Start at app.
 """

@@ -1,18 +1,9 @@
 "use strict";
-// Asks every two seconds, one request at a time; a hidden tab does not ask.
-const EVERY_MS = 2000;
-const SIGNS = {ok: "●", reserve: "◌", busy: "▲", full: "■", draining: "▽", held: "?", silent: "✕"};
-const COLUMNS = ["id", "role", "region", "load", "connections", "egressMbps", "ageS"];
+// Puts in the sections that the stream sends. What has the focus keeps it.
 const at = (id) => document.getElementById(id);
-
-function row(node) {
-  const line = document.createElement("tr");
-  for (const name of COLUMNS) line.insertCell().textContent = node[name];
-  const state = line.insertCell(1);
-  state.className = node.state;
-  state.textContent = `${SIGNS[node.state] || ""} ${node.state}`;
-  return line;
-}
+const OLD_MS = 5000;
+let heard = 0;
+let source = null;
 
 function say(text, stale) {
   const live = at("live");
@@ -20,22 +11,42 @@ function say(text, stale) {
   live.className = stale ? "stale" : "";
 }
 
-async function refresh() {
-  if (!document.hidden) {
-    try {
-      const answer = await fetch("/api/v1/admin/nodes", {signal: AbortSignal.timeout(5000)});
-      if (answer.status === 403) location.assign("/login");
-      if (!answer.ok) throw new Error(`control answered ${answer.status}`);
-      const {nodes, mapVersion, registry} = await answer.json();
-      at("nodes").replaceChildren(...nodes.map(row));
-      at("version").textContent = mapVersion;
-      at("registry").textContent = registry;
-      say("Live.", false);
-    } catch (error) {
-      say(`Not live: ${error.message}. The table is old.`, true);
-    }
-  }
-  setTimeout(refresh, EVERY_MS);
+function put(id, html) {
+  const section = at(id);
+  const focused = section.contains(document.activeElement) ? document.activeElement.id : "";
+  section.innerHTML = html;
+  if (focused && at(focused)) at(focused).focus({preventScroll: true});
 }
 
-refresh();
+function open() {
+  source = new EventSource("/events");
+  source.onmessage = (event) => {
+    heard = Date.now();
+    for (const [id, html] of Object.entries(JSON.parse(event.data))) put(id, html);
+    say("Live.", false);
+  };
+  source.onerror = () => {
+    say("Not live: the figures are old.", true);
+    if (source.readyState === EventSource.CLOSED) setTimeout(again, OLD_MS);
+  };
+}
+
+// The browser tries again by itself unless it was refused: then the session may be over.
+async function again() {
+  try {
+    const answer = await fetch("/", {redirect: "manual"});
+    if (answer.type === "opaqueredirect") location.assign("/login");
+    else open();
+  } catch {
+    setTimeout(again, OLD_MS);
+  }
+}
+
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) {
+    source.close();
+  } else if (source.readyState === EventSource.CLOSED) {
+    open();
+  }
+});
+open();

@@ -1,0 +1,127 @@
+"""The live parts of the page, each made from a picture and the role of who looks; the stream sends those that
+changed."""
+
+from collections.abc import Callable, Mapping
+
+from control.admin.roles import Area, Principal, Role
+from control.admin.roster import NodeRow
+from control.console.figures import Picture, Region
+from control.console.markup import Html, action, join, meter, table, tag, text
+
+SIGNS = {"ok": "●", "reserve": "◌", "busy": "▲", "full": "■", "draining": "▽", "held": "?", "silent": "✕"}
+"""Beside the word, so that colour is never the only sign."""
+
+
+def state(node: NodeRow) -> Html:
+    """How a node stands, as sign and word."""
+    return tag("span", text(f"{SIGNS[node.state]} {node.state}"), class_=node.state)
+
+
+def head(picture: Picture, _: Principal) -> Html:
+    """Where the map is kept, and what cannot be shown."""
+    words = text(f"Map version {picture.nodes.map_version}, kept in {picture.nodes.registry}.")
+    missing = [f"No {name}: {why}." for name, why in picture.missing.items()]
+    return join([words, *(tag("span", text(f" {each}"), class_="stale") for each in missing)])
+
+
+def totals(picture: Picture, _: Principal) -> Html:
+    """The figures of the whole installation."""
+    edges = picture.edges
+    taking = sum(node.state in ("ok", "busy", "reserve") for node in edges)
+    cells = [
+        ("Edges taking sessions", f"{taking} of {len(edges)}"),
+        ("Egress", f"{sum(node.egress_mbps for node in edges):,.1f} Mbit/s"),
+        ("Connections", f"{sum(node.connections for node in edges):,}"),
+        ("Highest load", f"{max((node.load for node in edges), default=0):.0f} %"),
+    ]
+    return join(tag("div", tag("dt", text(name)), tag("dd", text(value))) for name, value in cells)
+
+
+def regions(picture: Picture, _: Principal) -> Html:
+    """The map: regions, and in each its nodes as tiles with load and state."""
+    return join(_region(region) for region in picture.regions)
+
+
+def nodes(picture: Picture, who: Principal) -> Html:
+    """Every node, with what may be done to it."""
+    acts = who.may(Role.OPERATOR, Area.NODES)
+    heads = {"Node": "", "State": "", "Role": "", "Region": "", "Load": "load", "Connections": "number"}
+    heads |= {"Mbit/s": "number", "Heartbeat": "number"}
+    heads |= {"Action": ""} if acts else {}
+    rows = [_node(node, acts) for node in picture.nodes.nodes]
+    return table("Nodes", heads, rows, empty="No node reports. Start one: it appears here with its first heartbeat.")
+
+
+def audit(picture: Picture, who: Principal) -> Html:
+    """The newest entries of the audit log."""
+    if not who.may(Role.OPERATOR, Area.AUDIT):
+        return tag("p", text("The audit log is for operators."), class_="empty")
+    heads = {"When": "", "Who": "", "Action": "", "Outcome": "", "Request": ""}
+    rows = [
+        [
+            tag("time", text(entry.at[:19].replace("T", " ")), datetime=entry.at),
+            text(entry.actor_name),
+            tag("span", text(f"{entry.action} {_object(entry.target)}"), title=entry.detail or None),
+            tag("span", text(f"{entry.outcome} {entry.reason}".strip()), class_=_COLOURS.get(entry.outcome)),
+            tag("code", text(entry.request_id[:12]), title=entry.request_id),
+        ]
+        for entry in picture.entries
+    ]
+    return table("Audit log, newest first", heads, rows, empty="Nothing was done yet.")
+
+
+_COLOURS: Mapping[str, str] = {"refused": "full", "failed": "busy", "done": "ok", "replayed": "faint"}
+SECTIONS: Mapping[str, Callable[[Picture, Principal], Html]] = {
+    "head": head,
+    "totals": totals,
+    "regions": regions,
+    "nodes": nodes,
+    "audit": audit,
+}
+"""Element id -> what renders it."""
+
+
+def _object(target: str) -> str:
+    """`POST /api/v1/admin/nodes/edge-1/drain` -> `/nodes/edge-1/drain`."""
+    return target.partition(" ")[2].removeprefix("/api/v1/admin")[:80]
+
+
+def _region(region: Region) -> Html:
+    said = f"{len(region.nodes)} nodes, load {region.load:.0f} %, {region.egress_mbps:,.0f} Mbit/s"
+    tiles = join(
+        tag(
+            "li",
+            tag("span", text(SIGNS[node.state]), aria_hidden="true"),
+            text(f" {node.id} "),
+            tag("b", text(f"{node.load:.0f} %")),
+            meter(node.load, node.state),
+            class_=f"tile {node.state}",
+            title=f"{node.role} {node.id}: {node.state}, load {node.load:.0f} %",
+        )
+        for node in region.nodes
+    )
+    return tag("section", tag("h3", text(region.name)), tag("p", text(said)), tag("ul", tiles), class_="region")
+
+
+def _node(node: NodeRow, acts: bool) -> list[Html]:
+    cells = [
+        tag("b", text(node.id), title=node.url),
+        state(node),
+        text(node.role),
+        text(node.region),
+        join([text(f"{node.load:.1f} % "), meter(node.load, node.state)]),
+        text(f"{node.connections:,}"),
+        text(f"{node.egress_mbps:,.1f}"),
+        text(f"{node.age_s:.0f} s ago"),
+    ]
+    if acts:
+        cells.append(_drain(node))
+    return cells
+
+
+def _drain(node: NodeRow) -> Html:
+    if node.role != "edge":
+        return text("")
+    if node.state == "draining":
+        return action("nodes.undrain", "Undrain", f"Undrain {node.id}", id=node.id)
+    return action("nodes.drain", "Drain", f"Drain {node.id}", id=node.id)
