@@ -41,6 +41,8 @@ from control.orders.model import Bounds, OrderLog
 from control.orders.redis_form import RedisLog
 from control.orders.redis_rows import OrderRows
 from control.orders.service import Orders
+from control.overrides.book import Book, MemoryBook
+from control.overrides.redis_form import RedisBook
 from control.registry.memory import MemoryRegistry
 from control.registry.model import Registry
 from control.registry.redis_form import RedisRegistry
@@ -79,8 +81,10 @@ async def building(settings: ControlSettings, clock: Clock) -> AsyncIterator[Ser
         shared = await _shared(settings, votes)
         if shared is not None:
             stack.push_async_callback(shared.close)
+        overrides = await _overrides(settings, clock)
+        stack.push_async_callback(overrides.close)
         rules = policy(settings)
-        steering, metrics = live(settings, key, registry, rules, tuple), Metrics()
+        steering, metrics = live(settings, key, registry, rules, overrides.in_force), Metrics()
         metrics.steered = lambda: {str(why): count for why, count in steering.told.items()}
         yield Service(
             settings=settings,
@@ -101,6 +105,7 @@ async def building(settings: ControlSettings, clock: Clock) -> AsyncIterator[Ser
             coming=Coming(settings.session_mbps),
             popular=Popular(settings.session_mbps),
             live=steering,
+            overrides=overrides,
         )
 
 
@@ -197,6 +202,15 @@ async def _shared(settings: ControlSettings, votes: Votes) -> SharedVotes | None
 
 
 def _places(settings: ControlSettings, geo: Live) -> Places:
+async def _overrides(settings: ControlSettings, clock: Clock) -> Book:
+    if settings.redis_url is None:
+        return MemoryBook(clock)
+    book = RedisBook.connect(settings.redis_url, clock)
+    await book.start()
+    return book
+
+
+def _places(settings: ControlSettings) -> Places:
     try:
         return places(settings, geo.place)
     except ValueError as error:

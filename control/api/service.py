@@ -13,6 +13,7 @@ from control.observed.model import History
 from control.observed.quality import Votes
 from control.observed.redis_votes import SharedVotes
 from control.orders.service import Orders
+from control.overrides.book import Book
 from control.registry.model import Registry
 from control.steering.choose import Policy
 from control.steering.coming import Coming, Popular
@@ -51,6 +52,7 @@ class Service:
     live: Steering
     coming: Coming
     popular: Popular
+    overrides: Book
 
 
 def policy(settings: ControlSettings) -> Policy:

@@ -7,6 +7,7 @@ from control.api.service import Service
 from control.contract.errors import NoEdgeLeft
 from control.contract.messages import CHOOSE_PATH, ChooseAnswer, ChooseRequest, Edge
 from control.steering.choose import Candidates, NoEdge, choose
+from control.steering.overrides import wishes
 from control.steering.pathways import pathways
 from control.steering.session import Session, network_of
 from geo.network import client_network
@@ -30,18 +31,27 @@ def steer(service: Service, asked: ChooseRequest) -> ChooseAnswer:
     nodes = service.registry.map()
     region = service.places.region(asked.client)
     now, coming = service.clock.monotonic(), service.coming
-    title, who = asked.content_id, asked.session_id
+    title, who, said = asked.content_id, asked.session_id, service.overrides.in_force()
     latency = service.history.latency(client_network(asked.client))
     chosen = choose(
-        nodes, region, title, now, service.policy, service.ranks, latency, session=who, coming=coming.view(now)
+        nodes,
+        region,
+        title,
+        now,
+        service.policy,
+        service.ranks,
+        latency,
+        session=who,
+        overrides=said,
+        coming=coming.view(now),
     )
     match chosen:
         case Candidates(edges):
             service.metrics.choices.labels(edges[0].why).inc()
-            count = service.settings.pathways
+            count, told = service.settings.pathways, wishes(said, title, region, who)
             service.popular.sent(title, now)
             warm = service.popular.warm(title, edges[0].node)
-            ways = pathways(chosen, nodes, title, who, now, service.policy, service.ranks, count, warm=warm)
+            ways = pathways(chosen, nodes, title, who, now, service.policy, service.ranks, count, warm=warm, said=told)
             coming.sent(ways[0], now)
             session = Session(who, title, region, network_of(asked.client), tuple(each.id for each in ways))
             found = {each.id: each for each in (*ways, *(each.node for each in edges))}.values()

@@ -78,7 +78,11 @@ def path_of(endpoint: Endpoint) -> str:
     return path
 
 
-EXAMPLES: dict[str, dict[str, str]] = {"tokens.remove": {"id": "0123456789ab"}}
+EXAMPLES: dict[str, dict[str, str]] = {
+    "tokens.remove": {"id": "0123456789ab"},
+    "steering.lift": {"id": "01234567"},
+    "orders.show": {"number": "1"},
+}
 """Path values of endpoints for which `id` is no node's."""
 
 
