@@ -4,7 +4,7 @@ from pydantic import Field
 
 from configs.schema.administration import AdministrationSettings
 from control.admin.access import Access
-from control.admin.endpoint import Ask, Done, Endpoint, Names
+from control.admin.endpoint import Ask, Done, Endpoint, Names, Whole
 from control.admin.roles import Area, Role
 from control.admin.store import Store
 from control.admin.tokens import Token, mint
@@ -24,7 +24,7 @@ class TokenRequest(Message):
     role: Role
     areas: tuple[Area, ...] = Field(default=(), max_length=len(Area))
     """Parts of the API that it is held to; empty: all that its role reaches."""
-    lifetime_s: int = Field(default=DEFAULT_S, ge=1, le=31_536_000)
+    lifetime_s: Whole = Field(default=DEFAULT_S, ge=1, le=31_536_000)
     """Seconds until its end."""
 
 

@@ -3,14 +3,22 @@ document and the tests of refusals are all made from these rows."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from control.admin.roles import Area, Principal, Role
 from control.contract.messages import Message
 
 PREFIX = "/api/v1/admin"
+
+
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Whole = Annotated[int, BeforeValidator(_whole)]
+"""An integer as JSON Schema has it: 5.0 is one."""
 
 
 class Names(Message):

@@ -77,7 +77,7 @@ _KEY = {
     "in": "header",
     "required": False,
     "description": "Made once for a request, and sent again with each attempt of it.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$"},
 }
 
 

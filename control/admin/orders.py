@@ -1,10 +1,10 @@
 """Endpoints on orders: what nodes are told to do, and how far they are. Each is issued once for an idempotency key."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
-from control.admin.endpoint import Ask, Endpoint, Names, Page
+from control.admin.endpoint import Ask, Endpoint, Names, Page, Whole
 from control.admin.roles import Role
 from control.admin.roster import NodeName
 from control.api.service import Service
@@ -30,8 +30,16 @@ from kit.errors import NotFound
 LONGEST_S = 366 * 86_400
 
 
+def _only(name: str) -> dict[str, Any]:
+    """A JSON schema: of three names this one is given."""
+    others = {other: {"type": "null"} for other in ("url", "prefix", "tag") if other != name}
+    return {"required": [name], "properties": {name: {"type": "string"}, **others}}
+
+
 class PurgeRequest(Message):
     """What is to go, on every shield and then on every edge: exactly one of url, prefix and tag."""
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": [_only(name) for name in ("url", "prefix", "tag")]})
 
     url: Path | None = None
     """A path with its query, as it is asked upstream."""
@@ -71,7 +79,7 @@ class RevokeRequest(Message):
     by: Literal["token", "subject", "key"]
     what: Word
     """The token's id (cti, hex), the subject (sub), or the key's id."""
-    lifetime_s: int = Field(ge=1, le=LONGEST_S)
+    lifetime_s: Whole = Field(ge=1, le=LONGEST_S)
     """Forgotten after this: when what it names has ended by itself."""
 
 

@@ -6,8 +6,9 @@ from dataclasses import asdict
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
+from pydantic.config import JsonDict
 
-from control.admin.endpoint import Ask, Done, Endpoint, Names
+from control.admin.endpoint import Ask, Done, Endpoint, Names, Whole
 from control.admin.roles import Role
 from control.api.service import Service
 from control.contract.messages import Id, Message
@@ -24,10 +25,13 @@ def _address(value: str) -> str:
     return str(ipaddress.ip_address(value))
 
 
+_ADDRESSES: JsonDict = {"anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]}
+
+
 class Case(Names):
     """Whose session is asked about."""
 
-    client: Annotated[str, Field(max_length=64), AfterValidator(_address)]
+    client: Annotated[str, Field(max_length=64, json_schema_extra=_ADDRESSES), AfterValidator(_address)]
     """The viewer's address, IPv4 or IPv6."""
     content: Title
     """The title."""
@@ -77,7 +81,7 @@ class OverrideRequest(Message):
 
     kind: Kind
     edge: Id
-    lifetime_s: int = Field(ge=1, le=LONGEST_S)
+    lifetime_s: Whole = Field(ge=1, le=LONGEST_S)
     """It ends by itself after this."""
     title: Title | None = None
     """For this title alone."""
