@@ -22,6 +22,11 @@ class NodeRow(Message):
     connections: int
     egress_mbps: float
     capacity_mbps: int
+    answers_per_s: float
+    hit_ratio: float | None
+    """Of its answers that came from its cache or from upstream; null: there were none lately."""
+    error_ratio: float | None
+    """Of its answers, those with 5xx; null: there were none lately."""
     version: str
     started: float
     """Seconds since the epoch."""
@@ -67,6 +72,11 @@ def state(node: Node, now: float, policy: Policy) -> State:
     return "reserve" if node.reserve else "ok"
 
 
+def ratio(part: float, whole: float) -> float | None:
+    """Part of whole; None of nothing."""
+    return round(part / whole, 4) if whole > 0 else None
+
+
 def row(node: Node, now: float, policy: Policy) -> NodeRow:
     """One node's row."""
     return NodeRow(
@@ -78,6 +88,9 @@ def row(node: Node, now: float, policy: Policy) -> NodeRow:
         connections=node.connections,
         egress_mbps=round(node.egress_mbps, 1),
         capacity_mbps=node.capacity_mbps,
+        answers_per_s=round(node.answers.all, 1),
+        hit_ratio=ratio(node.answers.hits, node.answers.hits + node.answers.misses),
+        error_ratio=ratio(node.answers.errors, node.answers.all),
         version=node.version,
         started=node.started,
         age_s=round(max(0.0, now - node.seen), 1),

@@ -11,7 +11,7 @@ from control.admin.endpoint import PREFIX, Endpoint
 from control.admin.errors import NoCredential
 from control.admin.gate import Come
 from control.admin.parts import Admin
-from control.admin.roles import Area, Principal, Role
+from control.admin.roles import Principal
 from control.admin.routes import client
 from control.api.bodies import read
 from control.api.errors import ID
@@ -19,7 +19,7 @@ from control.console.deeds import DEEDS, Deed
 from control.console.figures import Figures
 from control.console.forms import forms, hidden, who_line
 from control.console.login import Login, fields
-from control.console.markup import Html, join, tag, text
+from control.console.markup import join, tag, text
 from control.console.page import HEADERS, Pages, html
 from control.console.sections import SECTIONS
 from control.console.session import COOKIE
@@ -43,9 +43,10 @@ class Actions:
         who = await self._whoever(request)
         picture = await self._figures.now()
         sections = {name: render(picture, who) for name, render in SECTIONS.items()}
-        offered = forms(who, set(self._endpoints)) if who.may(Role.OPERATOR, Area.API) else Html("")
+        purge, override = forms(who, self._admin.service.settings.regions)
+        sections |= {"purge_form": purge, "override_form": override}
         said = _SAID if request.query_string == "done" else ""
-        return html(self._pages.console(sections, who=who_line(who), said=said, forms=offered))
+        return html(self._pages.console(sections, who=who_line(who), said=said))
 
     async def _ask(self, request: web.Request) -> web.Response:
         await self._whoever(request)
@@ -67,6 +68,7 @@ class Actions:
         if reply.status >= 400:
             message = str(orjson.loads(reply.body)["message"])
             return html(self._question(request, deed, given, f"It was not done: {message}."), reply.status)
+        self._figures.renew()
         return web.Response(status=303, headers={"Location": "/?done", **HEADERS})
 
     def _question(self, request: web.Request, deed: Deed, given: Mapping[str, str], problem: str = "") -> str:
@@ -75,7 +77,7 @@ class Actions:
         form = tag(
             "form",
             hidden(kept),
-            tag("button", text(deed.verb), autofocus="", id="yes"),
+            tag("button", text(deed.verb), id="yes"),
             tag("a", text("Back"), href="/"),
             method="post",
             action="/act",

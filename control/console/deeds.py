@@ -24,7 +24,44 @@ class Deed:
     body: Callable[[Given], dict[str, Any] | None] = _nothing
 
 
+def _purge(given: Given) -> dict[str, Any]:
+    by = given.get("by", "")
+    return {by if by in ("url", "prefix") else "tag": given.get("what", ""), "soft": bool(given.get("soft"))}
+
+
+def _override(given: Given) -> dict[str, Any]:
+    found: dict[str, Any] = {"kind": given.get("kind", ""), "edge": given.get("edge", "")}
+    minutes = _number(given.get("minutes", ""))
+    found["lifetime_s"] = minutes * 60 if isinstance(minutes, int) else minutes
+    found["percent"] = _number(given.get("percent", ""))
+    return found | {name: given[name] for name in ("title", "region", "reason") if given.get(name)}
+
+
+def _number(text: str) -> int | str:
+    """Text that is no number goes on as it is: the endpoint says what is wrong with it."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else text
+
+
 _ALL = (
+    Deed(
+        "orders.purge",
+        "Purge",
+        lambda given: (
+            f"{'Soft purge' if given.get('soft') else 'Purge'} {given.get('by', '')} {given.get('what', '')}?"
+        ),
+        "Every shield, then every edge. What is asked for again comes from the origin.",
+        ("by", "what", "soft"),
+        body=_purge,
+    ),
+    Deed(
+        "steering.override",
+        "Override",
+        lambda given: f"{given.get('kind', '').capitalize()} {given.get('edge', '')}?",
+        "Steering follows it from the next session on, and running sessions within one TTL, until its end.",
+        ("kind", "edge", "minutes", "percent", "title", "region", "reason"),
+        body=_override,
+    ),
+    Deed("steering.lift", "Lift", lambda _: "Lift this override?", "Steering decides again.", ("id",), ("id",)),
     Deed(
         "nodes.drain",
         "Drain",

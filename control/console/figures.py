@@ -9,10 +9,15 @@ from control.admin.nodes import roster
 from control.admin.parts import Admin
 from control.admin.roster import NodeList, NodeRow
 from control.admin.trail import Entry
+from control.contract.messages import Answers
+from control.orders.model import OrderStatus
+from control.registry.model import NO_ANSWERS, NodeMap
+from control.steering.overrides import Override
 from kit.errors import HeadraceError
 
 FRESH_S = 0.9
 ENTRIES = 15
+ORDERS = 8
 T = TypeVar("T")
 
 
@@ -45,6 +50,10 @@ class Picture:
 
     at: float
     nodes: NodeList
+    answers: Answers = NO_ANSWERS
+    """Of all edges together."""
+    orders: tuple[OrderStatus, ...] = ()
+    overrides: tuple[Override, ...] = ()
     entries: tuple[Entry, ...] = ()
     missing: dict[str, str] = field(default_factory=dict)
 
@@ -76,6 +85,10 @@ class Figures:
                 self._last = await self._gather(moment)
             return self._last
 
+    def renew(self) -> None:
+        """Something was done: whoever looks next sees it."""
+        self._last = None
+
     async def _gather(self, moment: float) -> Picture:
         missing: dict[str, str] = {}
 
@@ -88,5 +101,26 @@ class Figures:
 
         none: list[Entry] = []
         entries = await part("audit", lambda: self._admin.store.entries(None, ENTRIES), none)
-        nodes = await roster(self._admin.service)
-        return Picture(moment, nodes, tuple(entries), missing)
+        service = self._admin.service
+        idle: tuple[OrderStatus, ...] = ()
+        orders = await part("orders", lambda: service.orders.list(ORDERS), idle)
+        return Picture(
+            at=moment,
+            nodes=await roster(service),
+            answers=together(service.registry.map()),
+            orders=orders,
+            overrides=service.overrides.in_force(),
+            entries=tuple(entries),
+            missing=missing,
+        )
+
+
+def together(nodes: NodeMap) -> Answers:
+    """What all edges answer, per second."""
+    edges = [node.answers for node in nodes.nodes.values() if node.role == "edge"]
+    return Answers(
+        all=sum(each.all for each in edges),
+        hits=sum(each.hits for each in edges),
+        misses=sum(each.misses for each in edges),
+        errors=sum(each.errors for each in edges),
+    )

@@ -18,7 +18,7 @@ def join(parts: Iterable[Html]) -> Html:
     return Html("".join(parts))
 
 
-def tag(name: str, *inside: Html | str, **attributes: object) -> Html:
+def tag(name: str, /, *inside: Html | str, **attributes: object) -> Html:
     """An element. `class_` and `for_` lose their underscore, others turn it into a hyphen; None leaves one out."""
     given = (
         f' {key.rstrip("_").replace("_", "-")}="{escape(str(value))}"'

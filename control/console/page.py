@@ -42,9 +42,9 @@ class Pages:
 
         return [web.get("/console.css", css), web.get("/console.js", script)]
 
-    def console(self, sections: Mapping[str, Html], *, who: Html, said: str, forms: Html) -> str:
+    def console(self, sections: Mapping[str, Html], *, who: Html, said: str) -> str:
         """The page as it is now. `sections` fill the places of their names."""
-        return self._console.substitute(sections, who=who, said=escape(said), forms=forms)
+        return self._console.substitute(sections, who=who, said=escape(said))
 
     def login(self, message: str = "") -> str:
         """The form that asks for a token."""

@@ -4,9 +4,13 @@ changed."""
 from collections.abc import Callable, Mapping
 
 from control.admin.roles import Area, Principal, Role
-from control.admin.roster import NodeRow
+from control.admin.roster import NodeRow, ratio
+from control.admin.trail import when
 from control.console.figures import Picture, Region
 from control.console.markup import Html, action, join, meter, table, tag, text
+from control.contract.orders import Command, Prefetch, Purge, Revoke, Targets
+from control.orders.model import OrderStatus
+from control.steering.overrides import Override
 
 SIGNS = {"ok": "●", "reserve": "◌", "busy": "▲", "full": "■", "draining": "▽", "held": "?", "silent": "✕"}
 """Beside the word, so that colour is never the only sign."""
@@ -30,9 +34,12 @@ def totals(picture: Picture, _: Principal) -> Html:
     taking = sum(node.state in ("ok", "busy", "reserve") for node in edges)
     cells = [
         ("Edges taking sessions", f"{taking} of {len(edges)}"),
-        ("Egress", f"{sum(node.egress_mbps for node in edges):,.1f} Mbit/s"),
+        ("Egress", bits(sum(node.egress_mbps for node in edges))),
         ("Connections", f"{sum(node.connections for node in edges):,}"),
+        ("Hit ratio", percent(ratio(picture.answers.hits, picture.answers.hits + picture.answers.misses))),
+        ("Error ratio", percent(ratio(picture.answers.errors, picture.answers.all), 2)),
         ("Highest load", f"{max((node.load for node in edges), default=0):.0f} %"),
+        ("Orders in flight", str(sum(order.waiting > 0 for order in picture.orders))),
     ]
     return join(tag("div", tag("dt", text(name)), tag("dd", text(value))) for name, value in cells)
 
@@ -46,10 +53,59 @@ def nodes(picture: Picture, who: Principal) -> Html:
     """Every node, with what may be done to it."""
     acts = who.may(Role.OPERATOR, Area.NODES)
     heads = {"Node": "", "State": "", "Role": "", "Region": "", "Load": "load", "Connections": "number"}
-    heads |= {"Mbit/s": "number", "Heartbeat": "number"}
+    heads |= {"Mbit/s": "number", "Hits": "number", "Errors": "number", "Heartbeat": "number"}
     heads |= {"Action": ""} if acts else {}
     rows = [_node(node, acts) for node in picture.nodes.nodes]
     return table("Nodes", heads, rows, empty="No node reports. Start one: it appears here with its first heartbeat.")
+
+
+def orders(picture: Picture, _: Principal) -> Html:
+    """The newest orders, and how far they are."""
+    heads = {
+        "Order": "",
+        "What": "",
+        "By": "",
+        "Done": "number",
+        "Failed": "number",
+        "Waiting": "number",
+        "Slowest": "",
+    }
+    rows = [
+        [
+            tag("b", text(f"#{each.order.number}")),
+            text(in_words(each.order.command, each.targets)),
+            text(each.by),
+            text(each.done),
+            tag("span", text(each.failed), class_="full" if each.failed else None, title=_failures(each) or None),
+            tag(
+                "span",
+                text(each.waiting),
+                class_="busy" if each.waiting else None,
+                title=", ".join(each.missing) or None,
+            ),
+            text(f"{each.slowest.seconds:.2f} s {each.slowest.node}" if each.slowest else "-"),
+        ]
+        for each in picture.orders
+    ]
+    return table("Orders, newest first", heads, rows, empty="No order was given yet.")
+
+
+def overrides(picture: Picture, who: Principal) -> Html:
+    """The overrides in force, with the way to lift them."""
+    acts = who.may(Role.OPERATOR, Area.STEERING)
+    heads = {"Edge": "", "What": "", "For": "", "Until": "", "By": ""} | ({"Action": ""} if acts else {})
+    rows = [
+        [
+            tag("b", text(each.edge)),
+            text(each.kind),
+            text(_scope(each)),
+            text(when(each.until)[:16].replace("T", " ")),
+            tag("span", text(each.by), title=each.reason or None),
+            *([action("steering.lift", "Lift", f"Lift the override of {each.edge}", id=each.id)] if acts else []),
+        ]
+        for each in sorted(picture.overrides, key=lambda each: (each.until, each.id))
+    ]
+    return table("Overrides", heads, rows, empty="Nothing is said over steering.")
 
 
 def audit(picture: Picture, who: Principal) -> Html:
@@ -76,9 +132,49 @@ SECTIONS: Mapping[str, Callable[[Picture, Principal], Html]] = {
     "totals": totals,
     "regions": regions,
     "nodes": nodes,
+    "orders": orders,
+    "overrides": overrides,
     "audit": audit,
 }
 """Element id -> what renders it."""
+
+
+def percent(ratio: float | None, places: int = 1) -> str:
+    """A ratio as text; a dash for none."""
+    return "-" if ratio is None else f"{ratio * 100:.{places}f} %"
+
+
+def bits(mbps: float) -> str:
+    """A rate as text."""
+    return f"{mbps / 1000:,.2f} Gbit/s" if mbps >= 1000 else f"{mbps:,.1f} Mbit/s"
+
+
+def in_words(command: Command, targets: Targets) -> str:
+    """An order, short."""
+    match command:
+        case Purge(by=by, what=what, soft=soft):
+            said = f"{'soft purge' if soft else 'purge'} {by} {what}"
+        case Prefetch(paths=paths):
+            said = f"prefetch {paths[0]}" + (f" and {len(paths) - 1} more" if len(paths) > 1 else "")
+        case Revoke(by=by, what=what):
+            said = f"revoke {by} {what}"
+        case _:
+            said = command.kind
+    where = targets.region or " ".join(targets.nodes[:3])
+    return f"{said} {where}"[:120].strip()
+
+
+def _failures(status: OrderStatus) -> str:
+    return "; ".join(f"{each.node}: {each.detail}" for each in status.failures)
+
+
+def _scope(override: Override) -> str:
+    parts = [
+        f"title {override.title}" if override.title else "",
+        f"region {override.region}" if override.region else "",
+    ]
+    parts.append(f"{override.percent:g} % of sessions" if override.percent < 100 else "")
+    return ", ".join(part for part in parts if part) or "all sessions"
 
 
 def _object(target: str) -> str:
@@ -112,6 +208,8 @@ def _node(node: NodeRow, acts: bool) -> list[Html]:
         join([text(f"{node.load:.1f} % "), meter(node.load, node.state)]),
         text(f"{node.connections:,}"),
         text(f"{node.egress_mbps:,.1f}"),
+        text(percent(node.hit_ratio)),
+        text(percent(node.error_ratio, 2)),
         text(f"{node.age_s:.0f} s ago"),
     ]
     if acts:

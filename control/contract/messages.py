@@ -61,6 +61,21 @@ class LoadParts(Message):
         return min(100.0, max(self.cpu, self.connections, self.egress, self.disk))
 
 
+PerSecond = Annotated[FiniteFloat, Field(ge=0, le=1e9)]
+
+
+class Answers(Message):
+    """What a node answered over the last interval, per second."""
+
+    all: PerSecond = 0.0
+    hits: PerSecond = 0.0
+    """From its cache: fresh, stale or revalidated."""
+    misses: PerSecond = 0.0
+    """From upstream."""
+    errors: PerSecond = 0.0
+    """5xx."""
+
+
 class Report(Message):
     """One heartbeat: all that control knows of a node comes from the last one."""
 
@@ -77,6 +92,7 @@ class Report(Message):
     """Open connections of viewers."""
     egress_mbps: FiniteFloat = Field(default=0.0, ge=0, le=10_000_000)
     """Bytes to viewers, as Mbit/s over the last interval."""
+    answers: Answers = Answers()
     version: str = Field(default="", pattern=r"^[A-Za-z0-9._+-]{0,64}$")
     """Version of the software."""
     draining: bool = False

@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 
 from configs.schema.base import NodeIdentity
-from control.contract.messages import LoadParts, Report, Role
+from control.contract.messages import Answers, LoadParts, Report, Role
 from control.node.applier import Applier
 from control.node.follower import Follower
 from control.node.link import ControlLink
@@ -29,6 +29,8 @@ class Gauges:
     sent_bytes: Callable[[], int]
     cache_dirs: tuple[Path, ...]
     draining: Callable[[], bool] = lambda: False
+    answers: Callable[[], tuple[int, int, int, int]] = lambda: (0, 0, 0, 0)
+    """All answers, hits, misses and errors since the start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,12 @@ def describer(standing: Standing, gauges: Gauges, clock: Clock) -> Callable[[], 
     cpu, egress, disks = Rate(), Rate(), [Rate() for _ in gauges.cache_dirs]
     cpu_mean, mbps_mean, disk_mean = Smooth(), Smooth(), Smooth()
 
+    rates = [Rate() for _ in range(4)]
+
+    def told(now: float) -> Answers:
+        found = [rate.per_second(count, now) for rate, count in zip(rates, gauges.answers(), strict=True)]
+        return Answers(all=found[0], hits=found[1], misses=found[2], errors=found[3])
+
     def describe() -> Report:
         now = clock.monotonic()
         mbps = mbps_mean.add(egress.per_second(gauges.sent_bytes(), now) * 8 / 1e6, now)
@@ -97,6 +105,7 @@ def describer(standing: Standing, gauges: Gauges, clock: Clock) -> Callable[[], 
             egress_mbps=mbps,
             version=standing.version,
             draining=gauges.draining(),
+            answers=told(now),
             reserve=standing.reserve,
             started=standing.started,
             probe=standing.probe,

@@ -6,8 +6,10 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Protocol
 
-from control.contract.messages import Report
+from control.contract.messages import Answers, Report
 from kit.errors import Overloaded
+
+NO_ANSWERS = Answers()
 
 
 class RegistryFull(Overloaded):
@@ -39,6 +41,7 @@ class Node:
     held: bool = False
     state: str = "up"
     probe: str = ""
+    answers: Answers = NO_ANSWERS
 
     def alive(self, now: float, expiry_s: float) -> bool:
         """Whether a heartbeat came within `expiry_s` (T-019) and nothing found says that it is down (T-057)."""
@@ -119,6 +122,7 @@ def node_of(node_id: str, report: Report, seen: float) -> Node:
         started=report.started,
         seen=seen,
         probe=report.probe or "",
+        answers=report.answers,
     )
 
 

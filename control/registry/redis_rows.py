@@ -8,6 +8,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.commands.core import AsyncScript
 
+from control.contract.messages import Answers
 from control.registry.model import Node, refreshed, standing
 from control.registry.scripts import BEAT, LEAVE, READ
 from kit.clock import Clock
@@ -96,6 +97,7 @@ class RedisRows:
             "reserve": int(node.reserve),
             "started": node.started,
             "probe": node.probe,
+            "answers": " ".join(f"{each:.3f}" for each in _figures(node.answers)),
         }
         head: list[str | int | float]
         head = [node.id, node.region, node.load, self._expiry_ms, known, standing(node, self._limits)]
@@ -130,4 +132,15 @@ def _node(node_id: str, flat: list[str], seen: float) -> Node:
         started=float(row["started"]),
         seen=seen,
         probe=row.get("probe", ""),
+        answers=_answers(row.get("answers", "")),
     )
+
+
+def _figures(answers: Answers) -> tuple[float, float, float, float]:
+    return answers.all, answers.hits, answers.misses, answers.errors
+
+
+def _answers(text: str) -> Answers:
+    """A row that an older control process wrote has none."""
+    figures = [float(each) for each in text.split()]
+    return Answers(all=figures[0], hits=figures[1], misses=figures[2], errors=figures[3]) if figures else Answers()

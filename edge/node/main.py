@@ -14,6 +14,7 @@ from kit.errors import SettingsError
 from kit.nursery import Nursery
 from kit.published import Publisher
 from origin.contract import revoked
+from proxy.host.admin import answers
 from proxy.host.ordered import Ordered
 from proxy.host.supervisor import Facts, run
 from proxy.host.worker import Role, same_keys
@@ -117,4 +118,5 @@ def _gauges(settings: EdgeSettings, facts: Facts) -> Gauges:
         sent_bytes=lambda: facts.board.overall("headrace_sent_bytes_total"),
         cache_dirs=settings.store.cache_dir,
         draining=facts.draining.is_set,
+            answers=lambda: answers(facts.board),
     )

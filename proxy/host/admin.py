@@ -123,10 +123,16 @@ def read_token(file: Path | None) -> str | None:
     return token
 
 
-def render(board: Board, labels: dict[str, str]) -> str:
-    """All metrics of the node, with the names that the seeds use as aliases (OBS-07)."""
+def answers(board: Board) -> tuple[int, int, int, int]:
+    """All answers, those from the cache, those from upstream and 5xx, since the node started."""
     hits = sum(board.total("headrace_responses_total", how) for how in ("hit", "stale", "revalidated"))
     misses = sum(board.total("headrace_responses_total", how) for how in ("miss", "collapsed", "pass"))
+    return board.overall("headrace_status_total"), hits, misses, board.total("headrace_status_total", "5xx")
+
+
+def render(board: Board, labels: dict[str, str]) -> str:
+    """All metrics of the node, with the names that the seeds use as aliases (OBS-07)."""
+    _, hits, misses, _ = answers(board)
     inside = ",".join(f'{name}="{value}"' for name, value in labels.items())
     aliases = (
         "# HELP cdn_cache_hits_total Answers from this cache\n# TYPE cdn_cache_hits_total counter\n"
