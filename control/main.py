@@ -41,8 +41,7 @@ from control.orders.model import Bounds, OrderLog
 from control.orders.redis_form import RedisLog
 from control.orders.redis_rows import OrderRows
 from control.orders.service import Orders
-from control.overrides.book import Book, MemoryBook
-from control.overrides.redis_form import RedisBook
+from control.overrides.redis_form import opened
 from control.registry.memory import MemoryRegistry
 from control.registry.model import Registry
 from control.registry.redis_form import RedisRegistry
@@ -81,7 +80,7 @@ async def building(settings: ControlSettings, clock: Clock) -> AsyncIterator[Ser
         shared = await _shared(settings, votes)
         if shared is not None:
             stack.push_async_callback(shared.close)
-        overrides = await _overrides(settings, clock)
+        overrides = await opened(settings.redis_url, clock)
         stack.push_async_callback(overrides.close)
         rules = policy(settings)
         steering, metrics = live(settings, key, registry, rules, overrides.in_force), Metrics()
@@ -202,15 +201,6 @@ async def _shared(settings: ControlSettings, votes: Votes) -> SharedVotes | None
 
 
 def _places(settings: ControlSettings, geo: Live) -> Places:
-async def _overrides(settings: ControlSettings, clock: Clock) -> Book:
-    if settings.redis_url is None:
-        return MemoryBook(clock)
-    book = RedisBook.connect(settings.redis_url, clock)
-    await book.start()
-    return book
-
-
-def _places(settings: ControlSettings) -> Places:
     try:
         return places(settings, geo.place)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Commands on a node's cache: ls, stat, verify (its directories, offline), purge (a running node)."""
+"""Commands on a node's cache directories: ls, stat, verify (offline); and the purge of one running node."""
 
 import asyncio
 import contextlib
@@ -34,7 +34,6 @@ class PurgeFailed(HeadraceError):
 def register(app: typer.Typer) -> None:
     """Add the commands to the root."""
     app.add_typer(cache, name="cache")
-    app.command("purge")(purge)
 
 
 @cache.command("ls")
@@ -115,26 +114,13 @@ def verify(directories: Directories, as_json: AsJson = False) -> None:
         sys.exit(1)
 
 
-def purge(
-    node: Annotated[str, typer.Option(help="The node's admin address, as http://127.0.0.1:9301.")],
-    token_file: Annotated[Path, typer.Option(help="File with the operators' bearer token.")],
-    url: Annotated[str | None, typer.Option(help="A path with its query, as it is asked upstream.")] = None,
-    prefix: Annotated[str | None, typer.Option(help="Everything whose path begins so.")] = None,
-    tag: Annotated[str | None, typer.Option(help="Everything that carries this tag.")] = None,
-    soft: Annotated[bool, typer.Option("--soft", help="Make stale instead of removing.")] = False,
-) -> None:
-    """Purge on one node, by URL, prefix or tag; prints what it did as one JSON line.
-
-    Example: headrace purge --node http://127.0.0.1:9301 --token-file operator.token --tag title:film --soft
-    """
-    named = {name: text for name, text in (("url", url), ("prefix", prefix), ("tag", tag)) if text is not None}
-    if len(named) != 1:
-        raise SettingsError("give exactly one of --url, --prefix, --tag")
+def purge_node(node: str, token_file: Path, document: dict[str, Any]) -> None:
+    """Purge on one node by its own admin address; prints what it did as one JSON line. PurgeFailed, SettingsError."""
     try:
         token = token_file.read_text().strip()
     except OSError as error:
         raise SettingsError(f"--token-file: {error}") from None
-    print(json.dumps(asyncio.run(_purge(node.rstrip("/"), token, {**named, "soft": soft}))))
+    print(json.dumps(asyncio.run(_purge(node.rstrip("/"), token, document))))
 
 
 async def _purge(node: str, token: str, document: dict[str, Any]) -> Any:

@@ -15,7 +15,8 @@ class AdministrationSettings(Settings):
     burst: int = Field(default=50, ge=0, le=100_000)
     """Calls above that before 429 (RAT-01)."""
     failures_per_min: int = Field(default=60, ge=1, le=10_000)
-    """Calls without a good credential from one address in any 60 s; further ones get 429 and no line in the audit log."""
+    """Calls without a good credential from one address in any 60 s; further ones get 429, and are counted in the
+    audit log."""
     idempotency_s: Seconds = 86_400
     """How long the answer to an idempotency key is kept (IDM-02)."""
     max_keys: int = Field(default=10_000, ge=10, le=1_000_000)

@@ -1,5 +1,6 @@
 """Types that the settings of several processes share."""
 
+import ipaddress
 import re
 from pathlib import Path
 from typing import Annotated, Any
@@ -77,6 +78,14 @@ def host_port(address: str) -> tuple[str, int]:
     """`127.0.0.1:80` -> ("127.0.0.1", 80); brackets of IPv6 are taken off."""
     host, _, port = address.rpartition(":")
     return host.strip("[]"), int(port)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine's own."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 class NodeIdentity(Settings):

@@ -7,7 +7,7 @@ from typing import Self
 from pydantic import Field, field_validator, model_validator
 
 from configs.schema.administration import AdministrationSettings
-from configs.schema.base import Address, BaseUrl, Country, Files, Name, Seconds, Settings, host_port
+from configs.schema.base import Address, BaseUrl, Country, Files, Name, Seconds, Settings, host_port, is_loopback
 
 
 class Region(Settings):
@@ -127,15 +127,8 @@ class ControlSettings(Settings):
             raise ValueError("`leave_load` must not be below `eligible_load`")
         if self.steer_calm_ttl_s < self.steer_wrong_ttl_s:
             raise ValueError("`steer_calm_ttl_s` must not be below `steer_wrong_ttl_s`")
-        if self.admin_token_file is None and not _is_loopback(host_port(self.admin)[0]):
+        if self.admin_token_file is None and not is_loopback(host_port(self.admin)[0]):
             raise ValueError("`admin_token_file` is needed when `admin` is not a loopback address")
-        if self.administration.open_console and not _is_loopback(host_port(self.admin)[0]):
+        if self.administration.open_console and not is_loopback(host_port(self.admin)[0]):
             raise ValueError("`administration.open_console` is for an `admin` on loopback only")
         return self
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

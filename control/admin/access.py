@@ -2,7 +2,6 @@
 
 import hashlib
 import hmac
-import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -91,15 +90,6 @@ def read_token(file: Path | None) -> str | None:
     if len(token) < MIN_TOKEN:
         raise SettingsError(f"admin_token_file: {file}: a token has at least {MIN_TOKEN} characters")
     return token
-
-
-def is_loopback(host: str) -> bool:
-    """Whether the name or address that a caller asked for is this machine's own: a page elsewhere may have rebound
-    its name to us."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _bytes(text: str) -> bytes:

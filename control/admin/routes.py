@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from control.admin.access import LOOPBACK, Access, is_loopback
+from configs.schema.base import is_loopback
+from control.admin.access import LOOPBACK, Access
 from control.admin.endpoint import PREFIX, Endpoint
 from control.admin.gate import Come, Gate, Reply
 from control.admin.roles import Principal
@@ -46,7 +47,8 @@ def client(request: web.Request) -> str:
 
 
 def host(request: web.Request) -> str:
-    """The host that was asked for; empty where the Host field cannot be one."""
+    """The host that was asked for; empty where the Host field cannot be one. A page elsewhere may have rebound its name
+    to us, so that the caller's address says nothing."""
     try:
         return request.url.host or ""
     except ValueError:

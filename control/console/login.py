@@ -4,7 +4,8 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from control.admin.access import LOOPBACK, is_loopback
+from configs.schema.base import is_loopback
+from control.admin.access import LOOPBACK
 from control.admin.errors import NoCredential, TooMany
 from control.admin.limit import Windows
 from control.admin.parts import Admin

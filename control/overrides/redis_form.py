@@ -10,7 +10,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from control.overrides.book import MOST, BookAway, Row, Shelf, full
+from control.overrides.book import MOST, Book, BookAway, MemoryBook, Row, Shelf, full
 from control.steering.overrides import Override
 from kit import log
 from kit.clock import Clock
@@ -108,6 +108,15 @@ class RedisBook:
         self._away = False
         found = [Row.model_validate_json(row).override() for row in rows]
         self._shelf.set(tuple(sorted(found, key=lambda each: (each.until, each.id))))
+
+
+async def opened(url: str | None, clock: Clock) -> Book:
+    """The book of this installation; without Redis that of this process."""
+    if url is None:
+        return MemoryBook(clock)
+    book = RedisBook.connect(url, clock)
+    await book.start()
+    return book
 
 
 @contextlib.contextmanager

@@ -7,7 +7,8 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from configs.dump import to_toml
-from configs.schema.base import NodeIdentity, host_port
+from configs.schema.administration import AdministrationSettings
+from configs.schema.base import NodeIdentity, host_port, is_loopback
 from configs.schema.control import ControlSettings
 from configs.schema.node import EdgeSettings, ShieldSettings, StoreSettings, UpstreamSettings
 from configs.schema.origin import OriginSettings
@@ -115,6 +116,8 @@ def _control(layout: Layout, topology: Topology, redis_url: str | None) -> Contr
     return ControlSettings(
         listen=topology.control,
         admin=topology.admin,
+        admin_token_file=layout.operator_token,
+        administration=AdministrationSettings(open_console=is_loopback(host_port(topology.admin)[0])),
         fleet_key_file=layout.root / "fleet.key",
         redis_url=redis_url,
         regions=topology.regions,

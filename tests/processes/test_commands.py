@@ -101,6 +101,9 @@ def test_mistakes_are_one_line_and_exit_code_2(arguments: tuple[str, ...], says:
 def test_every_command_explains_itself_with_an_example() -> None:
     commands = ["up", "demo", "init", "edge", "shield", "control", "ingest", "doctor", "keys new", "token mint"]
     commands += ["origin serve", "origin worker", "origin migrate", "origin backup", "origin restore"]
+    commands += ["nodes list", "nodes show", "drain", "purge", "prefetch", "orders", "audit", "operators list"]
+    commands += ["operators make", "operators remove", "steer explain", "steer overrides", "steer pin", "steer avoid"]
+    commands += ["steer canary", "steer lift"]
     for command in commands:
         done = CliRunner().invoke(application(), [*command.split(), "--help"])
         assert done.exit_code == 0

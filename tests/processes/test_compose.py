@@ -123,7 +123,9 @@ def test_every_service_of_ours_comes_up_with_its_environment(tmp_path: Path) -> 
 
 
 def _nodes(compose: Compose) -> set[str]:
-    answer = fetch(f"http://127.0.0.1:{compose.ports['ADMIN_PORT']}/api/v1/admin/nodes")[2]
+    token = (compose.state / "operator.token").read_text()
+    url = f"http://127.0.0.1:{compose.ports['ADMIN_PORT']}/api/v1/admin/nodes"
+    answer = fetch(url, headers={"Authorization": f"Bearer {token}"})[2]
     return {node["id"] for node in json.loads(answer)["nodes"]}
 
 
