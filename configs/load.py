@@ -40,9 +40,9 @@ def load(
     prefix = f"HEADRACE_{process.upper()}_"
     overrides = _from_environment(os.environ if environment is None else environment, prefix)
     given = _without_none(flags or {})
-    merged = _merge(_merge(tree, overrides), given)
+    whole = merged(merged(tree, overrides), given)
     try:
-        return model.model_validate(merged, strict=False)
+        return model.model_validate(whole, strict=False)
     except ValidationError as error:
         origins = _Origins(file, text, overrides, prefix, given)
         lines = [_explain(model, each, origins) for each in error.errors()]
@@ -85,12 +85,13 @@ def _put(tree: Tree, path: list[str], value: Any) -> None:
     tree[path[-1]] = value
 
 
-def _merge(below: Tree, above: Tree) -> Tree:
-    merged = dict(below)
+def merged(below: Tree, above: Tree) -> Tree:
+    """`below` with `above` laid over it, level by level."""
+    found = dict(below)
     for key, value in above.items():
-        old = merged.get(key)
-        merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
-    return merged
+        old = found.get(key)
+        found[key] = merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return found
 
 
 def _without_none(tree: Tree) -> Tree:

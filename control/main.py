@@ -46,6 +46,8 @@ from control.registry.memory import MemoryRegistry
 from control.registry.model import Registry
 from control.registry.redis_form import RedisRegistry
 from control.registry.redis_rows import RedisRows
+from control.rollout.service import Rollout
+from control.rollout.shelf import shelf
 from control.steering.coming import Coming, Popular
 from control.steering.place import Places
 from control.steering.ranks import Ranks
@@ -82,6 +84,9 @@ async def building(settings: ControlSettings, clock: Clock) -> AsyncIterator[Ser
             stack.push_async_callback(shared.close)
         overrides = await opened(settings.redis_url, clock)
         stack.push_async_callback(overrides.close)
+        rollout = Rollout(shelf(settings.redis_url), registry, clock, expiry_s=settings.expiry_s)
+        await rollout.start()
+        stack.push_async_callback(rollout.close)
         rules = policy(settings)
         steering, metrics = live(settings, key, registry, rules, overrides.in_force), Metrics()
         metrics.steered = lambda: {str(why): count for why, count in steering.told.items()}
@@ -105,6 +110,7 @@ async def building(settings: ControlSettings, clock: Clock) -> AsyncIterator[Ser
             popular=Popular(settings.session_mbps),
             live=steering,
             overrides=overrides,
+            rollout=rollout,
         )
 
 

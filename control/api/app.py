@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from control.api import enrolment, errors, health, nodes, observations, orders, polls, redirect, steering
+from control.api import enrolment, errors, health, nodes, observations, orders, polls, redirect, snapshots, steering
 from control.api.service import Service
 from control.contract.messages import MAX_BODY_BYTES
 
@@ -10,7 +10,7 @@ from control.contract.messages import MAX_BODY_BYTES
 def public_app(service: Service) -> web.Application:
     """What listens on `settings.listen`."""
     app = web.Application(middlewares=[errors.middleware(service.metrics)], client_max_size=MAX_BODY_BYTES)
-    parts = (nodes, orders, enrolment, observations, steering, polls, redirect, health)
+    parts = (nodes, orders, enrolment, observations, steering, polls, redirect, snapshots, health)
     app.add_routes([route for part in parts for route in part.routes(service)])
 
     async def release(_: web.Application) -> None:

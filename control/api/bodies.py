@@ -26,6 +26,8 @@ class Signed:
     node_id: str
     role: str
     body: bytes
+    name: str
+    """What signed: the id, with the serial of an enrolled credential."""
 
 
 class RoleRefused(CredentialRefused):
@@ -56,7 +58,7 @@ async def signed(request: web.Request, service: Service) -> Signed:
     node_id = name.partition(":")[0]
     if not re.match(ID_PATTERN, node_id):
         raise RoleRefused(f"{node_id[:64]!r} cannot be a node's id")
-    return Signed(node_id, (value or "").partition(" ")[0], body)
+    return Signed(node_id, (value or "").partition(" ")[0], body, name)
 
 
 async def sender(request: web.Request, service: Service) -> Signed:

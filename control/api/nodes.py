@@ -21,7 +21,7 @@ def routes(service: Service) -> list[web.RouteDef]:
             raise Unprocessable(f"region: control knows no {report.region!r}; known: {known}")
         version = await service.registry.beat(node.node_id, report)
         service.metrics.heartbeats.labels(report.role).inc()
-        return _answer(service, version)
+        return _answer(service, version, service.rollout.wanted(node.node_id))
 
     async def leave(request: web.Request) -> web.Response:
         node = await sender(request, service)
@@ -30,7 +30,9 @@ def routes(service: Service) -> list[web.RouteDef]:
     return [web.post(HEARTBEAT_PATH, heartbeat), web.post(LEAVE_PATH, leave)]
 
 
-def _answer(service: Service, version: int) -> web.Response:
+def _answer(service: Service, version: int, snapshot: int = 0) -> web.Response:
     settings = service.settings
-    answer = HeartbeatAnswer(map_version=version, expiry_s=settings.expiry_s, interval_s=settings.interval_s)
+    answer = HeartbeatAnswer(
+        map_version=version, expiry_s=settings.expiry_s, interval_s=settings.interval_s, snapshot=snapshot
+    )
     return web.Response(body=answer.encode(), content_type="application/json")

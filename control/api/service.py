@@ -15,6 +15,7 @@ from control.observed.redis_votes import SharedVotes
 from control.orders.service import Orders
 from control.overrides.book import Book
 from control.registry.model import Registry
+from control.rollout.service import Rollout
 from control.steering.choose import Policy
 from control.steering.coming import Coming, Popular
 from control.steering.live import Live as Steering
@@ -53,6 +54,7 @@ class Service:
     coming: Coming
     popular: Popular
     overrides: Book
+    rollout: Rollout
 
 
 def policy(settings: ControlSettings) -> Policy:

@@ -93,6 +93,10 @@ class Report(Message):
     egress_mbps: FiniteFloat = Field(default=0.0, ge=0, le=10_000_000)
     """Bytes to viewers, as Mbit/s over the last interval."""
     answers: Answers = Answers()
+    snapshot: int = Field(default=0, ge=0)
+    """The version of control's settings that it has, or could not use."""
+    snapshot_error: str = Field(default="", max_length=200)
+    """Why it could not use that version; empty: it does."""
     version: str = Field(default="", pattern=r"^[A-Za-z0-9._+-]{0,64}$")
     """Version of the software."""
     draining: bool = False
@@ -113,6 +117,8 @@ class HeartbeatAnswer(Message):
     """Silent for this long, the node counts as dead."""
     interval_s: FiniteFloat = Field(gt=0)
     """Report this often."""
+    snapshot: int = Field(default=0, ge=0)
+    """The version of control's settings that the node should have; 0: none."""
 
 
 class ChooseRequest(Message):

@@ -42,6 +42,8 @@ class Node:
     state: str = "up"
     probe: str = ""
     answers: Answers = NO_ANSWERS
+    snapshot: int = 0
+    snapshot_error: str = ""
 
     def alive(self, now: float, expiry_s: float) -> bool:
         """Whether a heartbeat came within `expiry_s` (T-019) and nothing found says that it is down (T-057)."""
@@ -123,6 +125,8 @@ def node_of(node_id: str, report: Report, seen: float) -> Node:
         seen=seen,
         probe=report.probe or "",
         answers=report.answers,
+        snapshot=report.snapshot,
+        snapshot_error=report.snapshot_error,
     )
 
 

@@ -97,6 +97,8 @@ class RedisRows:
             "reserve": int(node.reserve),
             "started": node.started,
             "probe": node.probe,
+            "snapshot": node.snapshot,
+            "snapshot_error": node.snapshot_error,
             "answers": " ".join(f"{each:.3f}" for each in _figures(node.answers)),
         }
         head: list[str | int | float]
@@ -133,6 +135,8 @@ def _node(node_id: str, flat: list[str], seen: float) -> Node:
         seen=seen,
         probe=row.get("probe", ""),
         answers=_answers(row.get("answers", "")),
+        snapshot=int(row.get("snapshot", 0)),
+        snapshot_error=row.get("snapshot_error", ""),
     )
 
 

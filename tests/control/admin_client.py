@@ -82,6 +82,7 @@ EXAMPLES: dict[str, dict[str, str]] = {
     "tokens.remove": {"id": "0123456789ab"},
     "steering.lift": {"id": "01234567"},
     "orders.show": {"number": "1"},
+    **{f"rollout.{verb}": {"number": "1"} for verb in ("show", "diff", "canary", "activate")},
 }
 """Path values of endpoints for which `id` is no node's."""
 

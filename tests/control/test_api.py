@@ -87,7 +87,7 @@ async def test_a_heartbeat_registers_and_the_edge_is_chosen(control: Installatio
     """CTL-01, CDN-04: load is the highest part; the answer names id and URL."""
     told = report().model_copy(update={"load": LoadParts(cpu=3, egress=41)})
     status, answer = await control.post("edge-1", "edge", BEAT.format("edge-1"), told.encode())
-    assert (status, json.loads(answer)) == (200, {"mapVersion": 1, "expiryS": 2.5, "intervalS": 1.0})
+    assert (status, json.loads(answer)) == (200, {"mapVersion": 1, "expiryS": 2.5, "intervalS": 1.0, "snapshot": 0})
     assert control.service.registry.map().nodes["edge-1"].load == 41
     assert await control.choose() == (
         200,
