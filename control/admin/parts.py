@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
-from control.admin import credentials, nodes, openapi, orders, records, rollout, steering
+from control.admin import credentials, enrolment, nodes, openapi, orders, qoe, records, rollout, steering
 from control.admin.access import Access
 from control.admin.audit import Audit
 from control.admin.endpoint import Ask, Endpoint
@@ -69,6 +69,8 @@ def _table(service: Service, store: Store, access: Access, audit: Audit) -> tupl
         *orders.endpoints(service),
         *steering.endpoints(service),
         *rollout.endpoints(service),
+        *enrolment.endpoints(service),
+        *qoe.endpoints(service),
         *credentials.endpoints(store, access, settings, service.clock),
         *records.endpoints(store, audit),
     ]

@@ -7,7 +7,7 @@ from control.contract.messages import Id, Message
 from control.registry.model import Node, NodeMap
 from control.steering.choose import Policy
 
-State = Literal["ok", "busy", "full", "draining", "reserve", "held", "silent"]
+State = Literal["ok", "busy", "full", "draining", "reserve", "held", "silent", "down", "degraded"]
 
 
 class NodeRow(Message):
@@ -58,7 +58,10 @@ def rows(nodes: NodeMap, now: float, policy: Policy) -> tuple[NodeRow, ...]:
 
 
 def state(node: Node, now: float, policy: Policy) -> State:
-    """One word: silent, held, draining, reserve, full (no session goes there), busy (above the eligible load), ok."""
+    """One word: down (found so), silent, held, draining, full (no session goes there), busy (above the eligible load),
+    degraded (found so), reserve, ok."""
+    if node.state == "down":
+        return "down"
     if not node.alive(now, policy.expiry_s):
         return "silent"
     if node.held:
@@ -69,6 +72,8 @@ def state(node: Node, now: float, policy: Policy) -> State:
         return "full"
     if node.load >= policy.eligible_load:
         return "busy"
+    if node.state == "degraded":
+        return "degraded"
     return "reserve" if node.reserve else "ok"
 
 

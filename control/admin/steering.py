@@ -15,6 +15,7 @@ from control.contract.messages import Id, Message
 from control.overrides.book import Row
 from control.steering.explain import explain
 from control.steering.overrides import Kind, Override
+from geo.network import client_network
 from kit.errors import NotFound, Unprocessable
 
 LONGEST_S = 30 * 86_400
@@ -178,15 +179,17 @@ def endpoints(service: Service) -> list[Endpoint]:
 
 def explained(service: Service, case: Case) -> Explained:
     """The decision that steering would take for this case now."""
+    now = service.clock.monotonic()
     found = explain(
         service.registry.map(),
         service.places.region(case.client),
         case.content,
-        service.clock.monotonic(),
+        now,
         service.policy,
         service.ranks,
-        {},
+        service.history.latency(client_network(case.client)),
         session=case.session,
         overrides=service.overrides.in_force(),
+        coming=service.coming.view(now),
     )
     return Explained.model_validate(asdict(found), strict=False)

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from control.admin.nodes import roster
 from control.admin.parts import Admin
+from control.admin.qoe import QoeRow, summed
 from control.admin.roster import NodeList, NodeRow
 from control.admin.trail import Entry
 from control.contract.messages import Answers
@@ -18,6 +19,7 @@ from kit.errors import HeadraceError
 FRESH_S = 0.9
 ENTRIES = 15
 ORDERS = 8
+EDGES = 20
 T = TypeVar("T")
 
 
@@ -54,6 +56,8 @@ class Picture:
     """Of all edges together."""
     orders: tuple[OrderStatus, ...] = ()
     overrides: tuple[Override, ...] = ()
+    qoe: tuple[QoeRow, ...] = ()
+    """By edge, those with most votes first."""
     entries: tuple[Entry, ...] = ()
     missing: dict[str, str] = field(default_factory=dict)
 
@@ -110,6 +114,7 @@ class Figures:
             answers=together(service.registry.map()),
             orders=orders,
             overrides=service.overrides.in_force(),
+            qoe=(await summed(service, "edge"))[:EDGES],
             entries=tuple(entries),
             missing=missing,
         )

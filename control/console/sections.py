@@ -3,6 +3,7 @@ changed."""
 
 from collections.abc import Callable, Mapping
 
+from control.admin.qoe import QoeRow
 from control.admin.roles import Area, Principal, Role
 from control.admin.roster import NodeRow, ratio
 from control.admin.trail import when
@@ -12,7 +13,17 @@ from control.contract.orders import Command, Prefetch, Purge, Revoke, Targets
 from control.orders.model import OrderStatus
 from control.steering.overrides import Override
 
-SIGNS = {"ok": "●", "reserve": "◌", "busy": "▲", "full": "■", "draining": "▽", "held": "?", "silent": "✕"}
+SIGNS = {
+    "ok": "●",
+    "reserve": "◌",
+    "busy": "▲",
+    "full": "■",
+    "draining": "▽",
+    "held": "?",
+    "silent": "✕",
+    "down": "✕",
+    "degraded": "◐",
+}
 """Beside the word, so that colour is never the only sign."""
 
 
@@ -31,7 +42,7 @@ def head(picture: Picture, _: Principal) -> Html:
 def totals(picture: Picture, _: Principal) -> Html:
     """The figures of the whole installation."""
     edges = picture.edges
-    taking = sum(node.state in ("ok", "busy", "reserve") for node in edges)
+    taking = sum(node.state in ("ok", "busy", "degraded", "reserve") for node in edges)
     cells = [
         ("Edges taking sessions", f"{taking} of {len(edges)}"),
         ("Egress", bits(sum(node.egress_mbps for node in edges))),
@@ -39,9 +50,39 @@ def totals(picture: Picture, _: Principal) -> Html:
         ("Hit ratio", percent(ratio(picture.answers.hits, picture.answers.hits + picture.answers.misses))),
         ("Error ratio", percent(ratio(picture.answers.errors, picture.answers.all), 2)),
         ("Highest load", f"{max((node.load for node in edges), default=0):.0f} %"),
+        *_seen(picture.qoe),
         ("Orders in flight", str(sum(order.waiting > 0 for order in picture.orders))),
     ]
     return join(tag("div", tag("dt", text(name)), tag("dd", text(value))) for name, value in cells)
+
+
+def _seen(rows: tuple[QoeRow, ...]) -> list[tuple[str, str]]:
+    """What players say of all edges together, weighted by votes."""
+    votes = sum(row.votes for row in rows)
+    if not votes:
+        return [("Sessions with stalls", "-")]
+    stalled = sum((row.stalled_share or 0.0) * row.votes for row in rows) / votes
+    return [("Sessions with stalls", percent(stalled)), ("QoE", f"{sum(r.score * r.votes for r in rows) / votes:.2f}")]
+
+
+def qoe(picture: Picture, _: Principal) -> Html:
+    """What players saw, by edge."""
+    heads = {"Edge": "", "Votes": "number", "Score": "number", "Start": "number", "With stalls": "number"}
+    heads |= {"Rebuffering": "number", "Bitrate": "number", "Failed": "number"}
+    rows = [
+        [
+            tag("b", text(row.name)),
+            text(f"{row.votes:,.0f}"),
+            text(f"{row.score:.2f}"),
+            text("-" if row.startup_ms is None else f"{row.startup_ms:,.0f} ms"),
+            text(percent(row.stalled_share)),
+            text("-" if row.rebuffer_ms_per_vote is None else f"{row.rebuffer_ms_per_vote:,.0f} ms"),
+            text("-" if row.kbps is None else f"{row.kbps:,.0f} kbit/s"),
+            text(percent(row.failed_share)),
+        ]
+        for row in picture.qoe
+    ]
+    return table("What players saw", heads, rows, empty="No player has told anything yet.")
 
 
 def regions(picture: Picture, _: Principal) -> Html:
@@ -132,6 +173,7 @@ SECTIONS: Mapping[str, Callable[[Picture, Principal], Html]] = {
     "totals": totals,
     "regions": regions,
     "nodes": nodes,
+    "qoe": qoe,
     "orders": orders,
     "overrides": overrides,
     "audit": audit,
