@@ -3,7 +3,7 @@ it says farewell."""
 
 import contextlib
 import math
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,13 @@ from typing import Any
 import aiohttp
 
 from configs.schema.base import NodeIdentity
-from control.contract.messages import Answers, LoadParts, Report, Role
+from control.contract.credential import Credential
+from control.contract.messages import Answers, HeartbeatAnswer, LoadParts, Report, Role
 from control.node.applier import Applier
 from control.node.follower import Follower
 from control.node.link import ControlLink
 from control.node.reporter import Reporter
+from control.node.snapshots import Snapshots
 from kit.clock import Clock
 from kit.usage import Rate, cpu_seconds, disk_busy_seconds
 
@@ -121,23 +123,36 @@ async def reporting(
     describe: Callable[[], Report],
     clock: Clock,
     orders: tuple[Applier, Path] | None = None,
+    reload: Callable[[], Awaitable[None]] | None = None,
 ) -> AsyncIterator[Callable[[], dict[str, Any]]]:
     """Heartbeats to control and control's orders while inside, if this node has one; yields what /health says of it.
-    `orders`: what does them, and the directory where their state is kept."""
+    `orders`: what does them, and the directory where their state is kept; `reload` makes the node use the snapshot kept
+    there."""
     if identity is None or identity.control is None:
         yield lambda: {"control": None}
         return
     async with contextlib.AsyncExitStack() as stack:
         session = await stack.enter_async_context(aiohttp.ClientSession())
+        link = ControlLink(identity, role, clock, session)
+        snapshots = _snapshots(identity, link, orders[1], reload) if orders and reload else None
         follower: Follower | None = None
 
         def lost() -> None:
             if follower:
                 follower.again()
 
-        reporter = Reporter(identity, role, describe, clock, session, lost=lost)
+        def told() -> Report:
+            return snapshots.on(describe()) if snapshots else describe()
+
+        def heard(answer: HeartbeatAnswer) -> None:
+            if snapshots:
+                snapshots.want(answer.snapshot)
+
+        if snapshots:
+            snapshots.start()
+            stack.push_async_callback(snapshots.close)
+        reporter = Reporter(identity, role, told, clock, session, heard=heard, lost=lost)
         if orders is not None:
-            link = ControlLink(identity, role, clock, session)
             follower = Follower(link, *orders, clock, drained=reporter.hurry)
             stack.push_async_callback(follower.close)
             await follower.start()
@@ -148,4 +163,11 @@ async def reporting(
             "id": identity.id,
             "control": asdict(reporter.state()),
             "orders": asdict(follower.state()) if follower else None,
+            "snapshot": {"version": snapshots.version, "error": snapshots.error or None} if snapshots else None,
         }
+
+
+def _snapshots(
+    identity: NodeIdentity, link: ControlLink, directory: Path, reload: Callable[[], Awaitable[None]]
+) -> Snapshots:
+    return Snapshots(link, Credential.load(identity.credential), directory, reload)

@@ -52,12 +52,13 @@ class Reporter:
         clock: Clock,
         session: aiohttp.ClientSession,
         *,
+        heard: Callable[[HeartbeatAnswer], None] = lambda _: None,
         lost: Callable[[], None] = lambda: None,
     ) -> None:
-        """`describe` is called once a heartbeat, in the loop, and must be quick; `lost` at the first heartbeat that
-        fails after one that did not. SettingsError as ControlLink."""
+        """`describe` is called once a heartbeat, `heard` with control's answer, in the loop; both must be quick; `lost`
+        at the first heartbeat that fails after one that did not. SettingsError as ControlLink."""
         self._link = ControlLink(identity, role, clock, session)
-        self._describe, self._clock, self._lost = describe, clock, lost
+        self._describe, self._clock, self._heard, self._lost = describe, clock, heard, lost
         self._owner = Owner("reporter")
         self._stop, self._wake = False, asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -127,6 +128,7 @@ class Reporter:
         if self._failures:
             log.get("reporter").info("control hears us again", after=self._failures)
         self._succeeded, self._failures, self._error = self._clock.monotonic(), 0, None
+        self._heard(self._answer)
 
     def _failed(self, error: Exception) -> None:
         """Noted, not raised: a figure that cannot be taken now must not end the heartbeat for ever."""

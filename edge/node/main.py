@@ -7,6 +7,7 @@ from typing import Any
 
 from configs.schema.node import EdgeSettings
 from control.node.embed import Gauges, Standing, describer, reporting
+from control.node.snapshots import at_start, with_snapshot
 from edge.node import worker
 from kit import log, service
 from kit.clock import Clock, SystemClock
@@ -23,7 +24,7 @@ from proxy.host.worker import Role, same_keys
 def main(read: Callable[[], EdgeSettings], ready_file: Path | None = None) -> None:
     """Run an edge until SIGTERM; SIGHUP calls `read` again. SettingsError when something that it needs is missing or
     unreadable."""
-    settings = read()
+    settings = at_start(read(), "edge")
     check(settings)
     role = _role(settings)
     log.setup("edge")
@@ -45,7 +46,7 @@ async def _serve(
             ordered = Ordered(facts, role.keys_authority, refused)
             orders = (ordered, settings.store.cache_dir[0])
             async with (
-                reporting(settings.identity, "edge", describe, clock, orders) as health,
+                reporting(settings.identity, "edge", describe, clock, orders, facts.reload.now) as health,
                 _observing(settings, facts, clock) as seen,
             ):
                 yield lambda: {"access": settings.access, "region": settings.region, **health(), **seen()}
@@ -73,7 +74,7 @@ async def _observing(settings: EdgeSettings, facts: Facts, clock: Clock) -> Asyn
 
 def _again(read: Callable[[], EdgeSettings], role: Role) -> EdgeSettings:
     """The settings as they are now, checked as at the start."""
-    settings = read()
+    settings = with_snapshot(read(), "edge")
     check(settings)
     same_keys(role, _role(settings))
     return settings
@@ -118,5 +119,5 @@ def _gauges(settings: EdgeSettings, facts: Facts) -> Gauges:
         sent_bytes=lambda: facts.board.overall("headrace_sent_bytes_total"),
         cache_dirs=settings.store.cache_dir,
         draining=facts.draining.is_set,
-            answers=lambda: answers(facts.board),
+        answers=lambda: answers(facts.board),
     )

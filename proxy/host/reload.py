@@ -63,6 +63,7 @@ class Reload:
         self.settings = settings
         self._read, self._replace, self._clock = read, replace, clock
         self._loaded, self._error = clock.wall(), ""
+        self._one = asyncio.Lock()
 
     def health(self) -> dict[str, Any]:
         """For /health: when the settings in use were loaded (Unix time), and why newer ones are not in use."""
@@ -74,13 +75,17 @@ class Reload:
             await asked.wait()
             asked.clear()
             try:
-                await self._once()
+                await self.now()
             except (HeadraceError, ChildProcessError) as error:
                 self._error = str(error)
                 log.get("node").error("not reloaded", error=self._error)
-            else:
-                self._loaded, self._error = self._clock.wall(), ""
-                log.get("node").info("reloaded")
+
+    async def now(self) -> None:
+        """Reload; on return new workers serve. SettingsError or ChildProcessError: the old ones go on."""
+        async with self._one:
+            await self._once()
+            self._loaded, self._error = self._clock.wall(), ""
+            log.get("node").info("reloaded")
 
     async def _once(self) -> None:
         new = await asyncio.to_thread(self._read)

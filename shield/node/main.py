@@ -7,6 +7,7 @@ from typing import Any
 
 from configs.schema.node import ShieldSettings
 from control.node.embed import Gauges, Standing, describer, reporting
+from control.node.snapshots import at_start, with_snapshot
 from kit import log, service
 from kit.clock import SystemClock
 from kit.errors import SettingsError
@@ -23,7 +24,7 @@ from shield.node import worker
 def main(read: Callable[[], ShieldSettings], ready_file: Path | None = None) -> None:
     """Run a shield until SIGTERM; SIGHUP calls `read` again. SettingsError when something that it needs is missing or
     unreadable."""
-    settings = read()
+    settings = at_start(read(), "shield")
     role = _role(settings)
     log.setup("shield")
     nursery = Nursery(worker.__name__).fork()
@@ -39,7 +40,7 @@ def _role(settings: ShieldSettings) -> Role:
 
 def _again(read: Callable[[], ShieldSettings], role: Role) -> ShieldSettings:
     """The settings as they are now, checked as at the start."""
-    settings = read()
+    settings = with_snapshot(read(), "shield")
     same_keys(role, _role(settings))
     return settings
 
@@ -55,7 +56,9 @@ async def _serve(
         async def embed(facts: Facts) -> AsyncIterator[Callable[[], dict[str, Any]]]:
             describe = describer(_standing(settings, facts), _gauges(settings, facts), SystemClock())
             orders = (Ordered(facts, role.keys_authority, refused), settings.store.cache_dir[0])
-            async with reporting(settings.identity, "shield", describe, SystemClock(), orders) as health:
+            async with reporting(
+                settings.identity, "shield", describe, SystemClock(), orders, facts.reload.now
+            ) as health:
                 yield lambda: {"region": settings.region, **health()}
 
         reasons, share = role.tier.reasons, {revoked.FD: refused.fd}
