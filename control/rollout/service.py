@@ -64,7 +64,9 @@ class Rollout:
             raise Unprocessable(f"nodes: no node {unknown[0]!r}" if unknown else "there is no edge to try it on")
         now = self._clock.wall()
         canary = Canary(version=number, nodes=chosen, since=now, soak_s=soak_s, goes_on=goes_on)
-        return await self._change(lambda s: rules.begun(s, canary, now=now, by=by))
+        begun = await self._change(lambda s: rules.begun(s, canary, now=now, by=by))
+        self.verdict = Waiting("it has just begun")
+        return begun
 
     async def activate(self, number: int, *, by: str) -> State:
         """Give a proven version to the fleet. Conflict; ShelfAway."""

@@ -1,6 +1,6 @@
 """headrace nodes, drain: who is there, and taking a node out of steering."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -9,7 +9,7 @@ from rich.table import Table
 from headrace.operate.desk import AsJson, At, Desk, TokenFile, Url, part, show
 from headrace.operate.orders import Wait, followed
 
-nodes = typer.Typer(help="The nodes that control knows: list, show.", no_args_is_help=True)
+nodes = typer.Typer(help="The nodes that control knows: list, show, invite, revoke.", no_args_is_help=True)
 Node = Annotated[str, typer.Argument(help="The node's id.")]
 
 
@@ -54,6 +54,43 @@ def show_(
     for name, value in answer.items():
         table.add_row(name, str(value))
     Console().print(table)
+
+
+@nodes.command("invite")
+def invite(
+    node: Node,
+    role: Annotated[Literal["edge", "shield", "origin"], typer.Option(help="What it is.")],
+    hours: Annotated[float, typer.Option(min=0.01, max=168, help="The token's life.")] = 1.0,
+    at: At = None,
+    control: Url = None,
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a one-time token with which a node gets its credential (headrace enrol). It is printed once.
+
+    Example: headrace nodes invite edge-paris-1 --role edge
+    """
+    wanted = {"id": node, "role": role, "lifetimeS": int(hours * 3600)}
+    answer = Desk.find(at, control, token_file).act("POST", "/enrolment", wanted)
+    if as_json:
+        show(answer)
+    else:
+        print(answer["token"])
+
+
+@nodes.command("revoke")
+def revoke(
+    node: Node, at: At = None, control: Url = None, token_file: TokenFile = None, as_json: AsJson = False
+) -> None:
+    """Refuse a node's credentials within a second and take it out of the map; it may be enrolled anew.
+
+    Example: headrace nodes revoke edge-paris-1
+    """
+    answer = Desk.find(at, control, token_file).act("POST", f"/nodes/{part(node)}/revoke")
+    if as_json:
+        show(answer)
+    else:
+        print(f"refused: {', '.join(answer['names'])}")
 
 
 def drain(

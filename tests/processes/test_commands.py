@@ -103,7 +103,8 @@ def test_every_command_explains_itself_with_an_example() -> None:
     commands += ["origin serve", "origin worker", "origin migrate", "origin backup", "origin restore"]
     commands += ["nodes list", "nodes show", "drain", "purge", "prefetch", "orders", "audit", "operators list"]
     commands += ["operators make", "operators remove", "steer explain", "steer overrides", "steer pin", "steer avoid"]
-    commands += ["steer canary", "steer lift"]
+    commands += ["steer canary", "steer lift", "nodes invite", "nodes revoke", "rollout list", "rollout show"]
+    commands += ["rollout diff", "rollout stage", "rollout canary", "rollout activate", "rollout back"]
     for command in commands:
         done = CliRunner().invoke(application(), [*command.split(), "--help"])
         assert done.exit_code == 0

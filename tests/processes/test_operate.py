@@ -119,6 +119,31 @@ def test_steer(control: Control) -> None:
         assert control.json("steer", "lift", made["id"])[0] == 0
 
 
+def test_nodes_are_let_in_once_and_shut_out(control: Control, tmp_path: Path) -> None:
+    token = control.json("nodes", "invite", "edge-7", "--role", "edge")[1]["token"]
+    (tmp_path / "t").write_text(token)
+    enrol = ["enrol", "--control", control.public, "--node", "edge-7", "--role", "edge"]
+    enrol += ["--token-file", str(tmp_path / "t")]
+    assert headrace_json(*enrol, "--out", str(tmp_path / "a.json"))[0] == 0
+    assert headrace_json(*enrol, "--out", str(tmp_path / "b.json"))[0] == 1
+    code, refused = control.json("nodes", "revoke", "edge-7")
+    assert (code, refused["names"][0].partition(":")[0]) == (0, "edge-7")
+
+
+def test_rollout_from_file_to_nowhere(control: Control, tmp_path: Path) -> None:
+    (tmp_path / "v.toml").write_text('[edge]\nfast_lane = false\n[edge.store]\nslice = "2MiB"\n')
+    number = str(control.json("rollout", "stage", str(tmp_path / "v.toml"), "--note", "try")[1]["number"])
+    names = [each["name"] for each in control.json("rollout", "diff", number)[1]["changes"]]
+    assert names == ["fast_lane", "store.slice"]
+    assert control.json("rollout", "activate", number) == (1, None)
+    tried = control.json("rollout", "canary", number, "--node", "edge-1")[1]
+    assert tried["canary"]["nodes"] == ["edge-1"]
+    assert f"version {number} on edge-1: waiting" in control.text("rollout", "list")
+    assert control.json("rollout", "back", "--why", "enough")[1]["versions"][0]["stage"] == "rolled_back"
+    (tmp_path / "v.toml").write_text("[edge]\nworkers = 9\n")
+    assert "`workers`: not for a snapshot" in control.text("rollout", "stage", str(tmp_path / "v.toml"))
+
+
 def test_operators_and_the_audit_log(control: Control, tmp_path: Path) -> None:
     made = control.json("operators", "make", "bot", "--role", "viewer", "--area", "nodes", "--days", "1")[1]
     (tmp_path / "bot").write_text(made["token"] + "\n")
