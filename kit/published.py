@@ -2,7 +2,7 @@
 
 import mmap
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 _HEAD = 16
 """Two numbers of 8 bytes: how often it changed, twice (odd while it is being written), and how long the text is."""
@@ -41,19 +41,20 @@ class Reader:
 
     def __init__(self, fd: int) -> None:
         self._map = mmap.mmap(fd, 0, prot=mmap.PROT_READ)
-        self._numbers = memoryview(self._map)[:_HEAD].cast("q")
-        self._seen = 0
+        self.changes: Sequence[int] = memoryview(self._map)[:_HEAD].cast("q")
+        """On a hot path: nothing changed while `changes[0]` is `seen`."""
+        self.seen = 0
         self._words: frozenset[str] = frozenset()
 
     def words(self) -> frozenset[str]:
         """What is published now. While it is being written (microseconds), what was before."""
-        if self._numbers[0] != self._seen:
+        if self.changes[0] != self.seen:
             self._read()
         return self._words
 
     def _read(self) -> None:
-        before = self._numbers[0]
-        blob = bytes(self._map[_HEAD : _HEAD + self._numbers[1]])
-        if before % 2 == 0 and self._numbers[0] == before:
+        before = self.changes[0]
+        blob = bytes(self._map[_HEAD : _HEAD + self.changes[1]])
+        if before % 2 == 0 and self.changes[0] == before:
             self._words = frozenset(blob.decode().split("\n")) if blob else frozenset()
-            self._seen = before
+            self.seen = before

@@ -8,6 +8,7 @@ from configs.schema.node import EdgeSettings
 from control.contract.credential import Credential
 from edge.admit.open import OpenTier
 from kit.clock import SystemClock
+from kit.published import Reader
 from kit.workers import begin
 from origin.contract.headers import NODE
 from proxy.host.worker import Role, run
@@ -26,11 +27,11 @@ def role(settings: EdgeSettings, fds: Mapping[str, int] = MappingProxyType({})) 
         raise ValueError('`keys_dir` is needed with `access = "token"`')
     # An open edge starts without the libraries for tokens.
     from edge.admit.token import TokenTier
-    from origin.contract.revoked import FD, Revoked
+    from origin.contract.revoked import FD
     from origin.contract.token import Keys, Verifier
 
     keys = Keys.load(settings.keys_dir)
-    verifier = Verifier(keys, revoked=Revoked(fds[FD])) if FD in fds else Verifier(keys)
+    verifier = Verifier(keys, revoked=Reader(fds[FD]) if FD in fds else None)
     tier = TokenTier(verifier, events=settings.cmcd)
     return Role(tier, bases, settings.authority, _signer(settings) if settings.shields else None, watch)
 

@@ -9,7 +9,7 @@ import binascii
 import re
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -23,6 +23,7 @@ from cwt.cose_key_interface import COSEKeyInterface
 
 from kit.errors import Refused
 from kit.memo import Memo
+from kit.published import Reader
 
 ISSUER = "headrace"
 MEDIA = "media"
@@ -237,18 +238,22 @@ class Verifier:
     Bounded: `remembered` tokens; only genuine ones are kept, so that junk cannot push them out.
     """
 
-    def __init__(
-        self, keys: Keys, *, remembered: int = 100_000, revoked: Callable[[Grant], bool] = lambda _: False
-    ) -> None:
-        """`revoked` is asked each time, remembered or not."""
-        self._keys, self._revoked = keys, revoked
+    def __init__(self, keys: Keys, *, remembered: int = 100_000, revoked: Reader | None = None) -> None:
+        """`revoked` has `token:<cti>`, `subject:<sub>`, `key:<kid>`; it is looked at each time, remembered or not."""
+        self._keys = keys
         self._memo: Memo[str, Grant] = Memo(remembered)
+        self._revoked = revoked
+        self._changes: Sequence[int] = (0,) if revoked is None else revoked.changes
+        self._seen = 0
+        self._words: frozenset[str] = frozenset()
 
     def check(self, token: str | None, *, path: str, now: float, audience: str = MEDIA) -> Grant:
         """The grant, or TokenRefused with its reason."""
         grant = self._genuine(token)
         grant.check(path=path, audience=audience, now=now)
-        if self._revoked(grant):
+        if self._changes[0] != self._seen:
+            self._look()
+        if self._words and self._refused(grant):
             raise TokenRefused(Reason.REVOKED)
         return grant
 
@@ -260,8 +265,10 @@ class Verifier:
 
     def recall(self, token: str, path: str, now: float) -> Grant | None:
         """The grant of a token that was verified before, when it opens `path` as media at `now`; None: ask `check`."""
+        if self._changes[0] != self._seen:
+            self._look()
         grant = self._memo.get(token)
-        if grant is None or grant.refusal(path, MEDIA, now) is not None or self._revoked(grant):
+        if grant is None or grant.refusal(path, MEDIA, now) is not None or (self._words and self._refused(grant)):
             return None
         return grant
 
@@ -273,6 +280,16 @@ class Verifier:
             grant = verify(token, self._keys)
             self._memo.put(token, grant)
         return grant
+
+    def _look(self) -> None:
+        if self._revoked is not None:
+            self._words, self._seen = self._revoked.words(), self._revoked.seen
+
+    def _refused(self, grant: Grant) -> bool:
+        words = self._words
+        return (
+            f"token:{grant.token_id}" in words or f"subject:{grant.subject}" in words or f"key:{grant.key_id}" in words
+        )
 
 
 def _grant(payload: bytes, key_id: str) -> Grant:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kit.published import Publisher, Reader
-from origin.contract.revoked import MOST_BYTES, Revoked
+from origin.contract.revoked import MOST_BYTES
 from origin.contract.token import Keys, Reason, TokenRefused, Verifier, mint, new_key, verify
 
 NOW = 1_800_000_000.0
@@ -70,7 +70,7 @@ def test_a_revoked_token_is_refused_though_it_was_verified_before(tmp_path: Path
     keys = Keys.load(tmp_path)
     token, other = (mint(keys, path="/a/", now=NOW, ttl_s=60, subject=name) for name in ("s1", "s2"))
     publisher = Publisher(MOST_BYTES)
-    verifier = Verifier(keys, revoked=Revoked(publisher.fd))
+    verifier = Verifier(keys, revoked=Reader(publisher.fd))
     assert verifier.check(token, path="/a/b", now=NOW)
     assert verifier.recall(token, "/a/b", NOW)
     grant = verify(token, keys)
