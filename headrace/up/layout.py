@@ -117,7 +117,9 @@ def _control(layout: Layout, topology: Topology, redis_url: str | None) -> Contr
         listen=topology.control,
         admin=topology.admin,
         admin_token_file=layout.operator_token,
-        administration=AdministrationSettings(open_console=is_loopback(host_port(topology.admin)[0])),
+        administration=AdministrationSettings(
+            open_console=is_loopback(host_port(topology.admin)[0]), state_dir=layout.root / "admin"
+        ),
         fleet_key_file=layout.root / "fleet.key",
         redis_url=redis_url,
         regions=topology.regions,

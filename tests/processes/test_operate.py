@@ -17,7 +17,7 @@ from control.contract.messages import HEARTBEAT_PATH
 from control.enrol import fleet_key, write_credential
 from origin.contract.headers import NODE
 from tests.control.support import report
-from tests.support.installation import ROOT, fetch, headrace_json
+from tests.support.installation import ROOT, Installation, fetch, headrace_json
 
 pytestmark = pytest.mark.processes
 TOKEN = "operators-token-of-this-test"
@@ -192,3 +192,19 @@ def test_a_control_that_is_away_is_one_line(tmp_path: Path) -> None:
         check=False,
     )  # fmt: skip
     assert (done.returncode, "control at http://127.0.0.1:1" in done.stderr) == (1, True)
+
+
+def test_the_api_of_an_installation_wants_a_token_its_console_may_be_looked_at(running: Installation) -> None:
+    """`headrace up`: the commands find control and token by run.json; a browser on this machine sees the page."""
+    console = running.line["console"]
+    assert fetch(f"{console}/api/v1/admin/nodes")[0] == 401
+    status, _, page = fetch(console)
+    assert status == 200
+    assert b"Log in to act" in page
+    assert b"/confirm" not in page
+    code, lines = headrace_json("nodes", "list", "--at", str(running.run_file), "--json")
+    known = {row["id"] for row in lines[0]["nodes"]}
+    assert (code, {edge["id"] for edge in running.line["edges"]} <= known) == (0, True)
+    code, lines = headrace_json("purge", "--tag", "title:nothing", "--at", str(running.run_file), "--json")
+    assert (code, lines[0]["failed"], lines[0]["waiting"]) == (0, 0, 0)
+    assert lines[0]["done"] >= len(running.line["edges"])
