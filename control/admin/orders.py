@@ -1,5 +1,6 @@
 """Endpoints on orders: what nodes are told to do, and how far they are. Each is issued once for an idempotency key."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, model_validator
@@ -132,89 +133,39 @@ def endpoints(service: Service) -> list[Endpoint]:
             raise NotFound(f"no node {ask.path.id!r}")
         return Targets(nodes=(ask.path.id,))
 
+    return [
+        *_looking(service),
+        _acting("orders.purge", "/purge", "Purge everywhere", purge, PurgeRequest),
+        _acting("orders.invalidate", "/cache/invalidate", "Purge, by its older name (CDN-15)", purge, PurgeRequest),
+        _acting("orders.prefetch", "/prefetch", "Warm nodes", prefetch, PrefetchRequest),
+        _acting("orders.revoke", "/revoke", "Refuse play tokens before their end", revoke, RevokeRequest),
+        _acting("nodes.drain", "/nodes/{id}/drain", "Let a node take no new session", drain, names=NodeName),
+        _acting("nodes.undrain", "/nodes/{id}/undrain", "Let it take sessions again", undrain, names=NodeName),
+    ]
+
+
+def _looking(service: Service) -> list[Endpoint]:
     async def listed(ask: Ask) -> OrderList:
         return OrderList(orders=await service.orders.list(ask.query.count))
 
     async def one(ask: Ask) -> OrderStatus:
         return await service.orders.status(ask.path.number)
 
-    operator = Role.OPERATOR
+    viewer, said = Role.VIEWER, "How far an order is"
     return [
-        Endpoint(
-            "orders.list", "GET", "/orders", Role.VIEWER, "The newest orders", OrderList, listed, in_query=OrderPage
-        ),
-        Endpoint(
-            "orders.show",
-            "GET",
-            "/orders/{number}",
-            Role.VIEWER,
-            "How far an order is",
-            OrderStatus,
-            one,
-            in_path=OrderName,
-        ),
-        Endpoint(
-            "orders.purge", "POST", "/purge", operator, "Purge everywhere", Order, purge, None, None, PurgeRequest, 202
-        ),
-        Endpoint(
-            "orders.invalidate",
-            "POST",
-            "/cache/invalidate",
-            operator,
-            "Purge everywhere, by its older name (CDN-15)",
-            Order,
-            purge,
-            None,
-            None,
-            PurgeRequest,
-            202,
-        ),
-        Endpoint(
-            "orders.prefetch",
-            "POST",
-            "/prefetch",
-            operator,
-            "Warm nodes",
-            Order,
-            prefetch,
-            None,
-            None,
-            PrefetchRequest,
-            202,
-        ),
-        Endpoint(
-            "orders.revoke",
-            "POST",
-            "/revoke",
-            operator,
-            "Refuse play tokens before their end",
-            Order,
-            revoke,
-            None,
-            None,
-            RevokeRequest,
-            202,
-        ),
-        Endpoint(
-            "nodes.drain",
-            "POST",
-            "/nodes/{id}/drain",
-            operator,
-            "Let a node take no new session",
-            Order,
-            drain,
-            NodeName,
-            status=202,
-        ),
-        Endpoint(
-            "nodes.undrain",
-            "POST",
-            "/nodes/{id}/undrain",
-            operator,
-            "Let it take sessions again",
-            Order,
-            undrain,
-            NodeName,
-            status=202,
-        ),
+        Endpoint("orders.list", "GET", "/orders", viewer, "The newest orders", OrderList, listed, in_query=OrderPage),
+        Endpoint("orders.show", "GET", "/orders/{number}", viewer, said, OrderStatus, one, OrderName),
     ]
+
+
+def _acting(
+    name: str,
+    path: str,
+    summary: str,
+    handle: Callable[[Ask], Awaitable[Order]],
+    body: type[Message] | None = None,
+    *,
+    names: type[Names] | None = None,
+) -> Endpoint:
+    """A row that issues an order."""
+    return Endpoint(name, "POST", path, Role.OPERATOR, summary, Order, handle, names, in_body=body, status=202)

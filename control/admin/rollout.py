@@ -11,6 +11,8 @@ from control.contract.messages import Id, Message
 from control.rollout.model import Canary, Change, Content, Event, Stage, State, Version
 from control.rollout.rules import Bad, Waiting, differences, find
 
+_AT = "/rollout/versions/{number}"
+
 
 class StageRequest(Message):
     """A version to be staged: settings laid over those of the nodes, a tree a tier. Empty: the nodes' own settings."""
@@ -88,6 +90,10 @@ class Against(Names):
 
 def endpoints(service: Service) -> list[Endpoint]:
     """The rows."""
+    return [*_looking(service), *_acting(service)]
+
+
+def _looking(service: Service) -> list[Endpoint]:
     rollout = service.rollout
 
     async def standing(_: Ask) -> Rollouts:
@@ -102,22 +108,28 @@ def endpoints(service: Service) -> list[Endpoint]:
         changes = differences(other, find(rollout.state, number).content)
         return Differences(number=number, against=against, changes=changes)
 
+    viewer = Role.VIEWER
+    return [
+        Endpoint("rollout.list", "GET", "/rollout", viewer, "Where rollouts stand", Rollouts, standing),
+        Endpoint("rollout.show", "GET", _AT, viewer, "One version", Version, one, VersionName),
+        Endpoint(
+            "rollout.diff", "GET", f"{_AT}/diff", viewer, "Compare versions", Differences, compare, VersionName, Against
+        ),
+    ]
+
+
+def _acting(service: Service) -> list[Endpoint]:
+    rollout = service.rollout
+
     async def stage(ask: Ask) -> Version:
         content = Content(edge=ask.body.edge, shield=ask.body.shield)
         state = await rollout.stage(content, by=ask.principal.name, note=ask.body.note)
         return find(state, state.last)
 
     async def try_on(ask: Ask) -> Rollouts:
-        wanted: CanaryRequest = ask.body
-        state = await rollout.try_on(
-            ask.path.number,
-            wanted.nodes,
-            wanted.count,
-            soak_s=wanted.soak_s,
-            goes_on=wanted.goes_on,
-            by=ask.principal.name,
-        )
-        return shown(service, state)
+        said, by = ask.body, ask.principal.name
+        how = {"soak_s": said.soak_s, "goes_on": said.goes_on}
+        return shown(service, await rollout.try_on(ask.path.number, said.nodes, said.count, by=by, **how))
 
     async def activate(ask: Ask) -> Rollouts:
         return shown(service, await rollout.activate(ask.path.number, by=ask.principal.name))
@@ -125,56 +137,19 @@ def endpoints(service: Service) -> list[Endpoint]:
     async def back(ask: Ask) -> Rollouts:
         return shown(service, await rollout.roll_back(by=ask.principal.name, why=ask.body.why))
 
-    viewer, operator, admin = Role.VIEWER, Role.OPERATOR, Role.ADMIN
-    at = "/rollout/versions/{number}"
+    def row(name: str, path: str, summary: str, handle: Any, **more: Any) -> Endpoint:
+        return Endpoint(name, "POST", path, more.pop("role", Role.ADMIN), summary, Rollouts, handle, **more)
+
+    tried = "Try a version on a few nodes; it goes by itself when they do worse"
+    said = "End the canary, or go back to the version before"
+    path = "/rollout/versions"
     return [
-        Endpoint("rollout.list", "GET", "/rollout", viewer, "Where rollouts stand", Rollouts, standing),
-        Endpoint("rollout.show", "GET", at, viewer, "One version", Version, one, VersionName),
         Endpoint(
-            "rollout.diff", "GET", f"{at}/diff", viewer, "Compare versions", Differences, compare, VersionName, Against
+            "rollout.stage", "POST", path, Role.ADMIN, "Stage a version", Version, stage, None, None, StageRequest, 201
         ),
-        Endpoint(
-            "rollout.stage",
-            "POST",
-            "/rollout/versions",
-            admin,
-            "Stage a version",
-            Version,
-            stage,
-            in_body=StageRequest,
-            status=201,
-        ),
-        Endpoint(
-            "rollout.canary",
-            "POST",
-            f"{at}/canary",
-            admin,
-            "Try a version on a few nodes; it goes by itself when they do worse",
-            Rollouts,
-            try_on,
-            VersionName,
-            in_body=CanaryRequest,
-        ),
-        Endpoint(
-            "rollout.activate",
-            "POST",
-            f"{at}/activate",
-            admin,
-            "Give a proven version to all",
-            Rollouts,
-            activate,
-            VersionName,
-        ),
-        Endpoint(
-            "rollout.back",
-            "POST",
-            "/rollout/back",
-            operator,
-            "End the canary, or go back to the version before",
-            Rollouts,
-            back,
-            in_body=BackRequest,
-        ),
+        row("rollout.canary", f"{_AT}/canary", tried, try_on, in_path=VersionName, in_body=CanaryRequest),
+        row("rollout.activate", f"{_AT}/activate", "Give a proven version to all", activate, in_path=VersionName),
+        row("rollout.back", "/rollout/back", said, back, in_body=BackRequest, role=Role.OPERATOR),
     ]
 
 
