@@ -40,6 +40,16 @@ class TooMany(HeadraceError):
         super().__init__(f"too many requests; the next fits in {self.after_s} s")
 
 
+class TooManyAtOnce(TooMany):
+    """As many as may be are under way, or wait: the caller has to let them end. Its own fault, so no 5xx."""
+
+    kind = "too_many_at_once"
+
+    def __init__(self, why: str, after_s: float) -> None:
+        super().__init__(after_s)
+        self.args = (why,)
+
+
 class KeyReused(Unprocessable):
     """The idempotency key belongs to another request (IDM-02)."""
 

@@ -13,19 +13,23 @@ from pydantic import BaseModel
 from configs.schema.administration import AdministrationSettings
 from control.admin.audit import Audit
 from control.admin.endpoint import Ask, Endpoint, Error
-from control.admin.errors import InProgress, KeyReused, NoCredential, StoreAway, TooMany
+from control.admin.errors import InProgress, KeyReused, NoCredential, StoreAway, TooMany, TooManyAtOnce
 from control.admin.limit import Taken, Windows
 from control.admin.reading import from_body, from_names, idempotency_key
 from control.admin.roles import Principal
 from control.admin.store import Claimed, Kept, Running, Store
 from control.admin.trail import DETAIL_CHARS, Outcome, Record, when
 from control.api.metrics import Metrics
+from control.enrolment.model import TooManyTokens
+from control.orders.model import TooManyOrders
 from kit import log
 from kit.clock import Clock
 from kit.errors import HeadraceError, Overloaded
 
 HANDLER_S = 20.0
 """A call is given up after this; less than the claim on its idempotency key lasts."""
+AGAIN_S = 5.0
+"""Orders in flight are acknowledged in less, or count no longer after a minute."""
 _REFUSED = (401, 403, 429)
 
 
@@ -173,6 +177,8 @@ class Gate:
         try:
             async with asyncio.timeout(HANDLER_S):
                 answer = await endpoint.handle(ask)
+        except (TooManyOrders, TooManyTokens) as error:
+            raise TooManyAtOnce(str(error), AGAIN_S) from None
         except TimeoutError:
             raise Overloaded(f"this was not done within {HANDLER_S:.0f} s") from None
         except HeadraceError as error:

@@ -196,3 +196,13 @@ async def test_drain_by_keyboard_in_a_browser(tmp_path: Path) -> None:
             await page.close()
         orders: tuple[Any, ...] = await service.orders.list()
         assert [each.order.command.kind for each in orders] == ["drain", "drain"]
+
+
+async def test_too_many_orders_are_the_caller_s_fault(desk: Console) -> None:
+    """429 and a time to come back, no 5xx: schemathesis found it."""
+    most = desk.admin.service.settings.orders_in_flight
+    for number in range(most):
+        assert (await desk.call("POST", "/purge", json={"tag": f"t{number}"}))[0] == 202
+    status, document, headers = await desk.call("POST", "/purge", json={"tag": "more"})
+    assert (status, document["error"], headers["Retry-After"]) == (429, "too_many_at_once", "5")
+    assert "in flight" in document["message"]
