@@ -144,10 +144,10 @@ def peers(
     from bench.peers import cases, chart, run
 
     _install()
-    asked = cases.sizes() if small_form else [*cases.sizes(), *cases.players()]
+    asked = cases.sizes() if small_form else [*cases.sizes(), *cases.players(), *cases.encrypted()]
     with _saying(quiet=as_json) as say:
         length, times = (1, 1) if small_form else (seconds, rounds)
-        report = run.peers(asked, length, times, alone=not small_form, say=say)
+        report = run.peers(asked, length, times, beside=not small_form, say=say)
     if svg:
         svg.write_text(chart.chart(report.figures["rows"]), encoding="utf-8")
     _tell([report], as_json=as_json, record_it=record_it)

@@ -1,14 +1,13 @@
 """What is asked of all peers in turn, and the medians of what it cost them."""
 
 import statistics
-import urllib.request
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.peers.lineup import AIOHTTP, BARE, FOLDER, SIZES
+from bench.peers.lineup import AIOHTTP, BARE, FOLDER, SIZES, TLS
 from bench.peers.load import Round, wrk
-from bench.peers.processes import Peer
+from bench.peers.processes import Memory, Peer
 
 Say = Callable[[str], None]
 _GB = 1e9
@@ -23,6 +22,7 @@ class Case:
     connections: int = 32
     ranged: bool = False
     conditional: bool = False
+    tls: bool = False
 
     @property
     def path(self) -> str:
@@ -43,7 +43,7 @@ class Row:
     peer: str
     rounds: tuple[Round, ...]
     size: int
-    pss: int
+    memory: Memory
 
     @property
     def cost_s(self) -> float:
@@ -62,8 +62,7 @@ class Row:
             "cpu_s_a_gb": round(self.cost_s / self.size * _GB, 3) if self.size else None,
             "p50_ms": round(statistics.median(each.p50_s for each in self.rounds) * 1e3, 3),
             "p99_ms": round(statistics.median(each.p99_s for each in self.rounds) * 1e3, 3),
-            "pss_mb": round(self.pss / 1e6, 1),
-        }
+        } | self.memory.line()
 
 
 def sizes() -> list[Case]:
@@ -82,6 +81,11 @@ def players() -> list[Case]:
     ]
 
 
+def encrypted() -> list[Case]:
+    """Hits under TLS."""
+    return [Case(f"{name(size)}, {TLS}", size, tls=True) for size in SIZES[:3]]
+
+
 def name(size: int) -> str:
     """How a size is called."""
     return f"{size // 1024 // 1024} MiB" if size >= 2**20 else f"{size // 1024} KB"
@@ -97,16 +101,12 @@ def measure(case: Case, peers: Sequence[Peer], seconds: int, rounds: int, say: S
             say(f"{case.name}, round {number + 1}: {peer.name}")
             done[peer.name].append(wrk(peer, case.path, seconds, case.connections, fields[peer.name]))
     sent = 0 if case.conditional else case.size
-    return [Row(case.name, peer.name, tuple(done[peer.name]), sent, peer.pss()) for peer in able]
+    return [Row(case.name, peer.name, tuple(done[peer.name]), sent, peer.memory()) for peer in able]
 
 
 def _warm(peer: Peer, path: str) -> str:
     """Have the object stored; its entity tag. Thrice: some keep what is asked for twice."""
-    for _ in range(3):
-        with urllib.request.urlopen(peer.url(path), timeout=10) as answer:  # noqa: S310  # our own address
-            answer.read()
-            tag = answer.headers.get("ETag", "")
-    return str(tag)
+    return [peer.get(path) for _ in range(3)][-1].get("ETag", "")
 
 
 def _fields(case: Case, tag: str) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bench.node import NodeFailed
 from bench.peers.processes import LOAD_CORE, Peer
@@ -48,25 +49,42 @@ def wrk(peer: Peer, path: str, seconds: int, connections: int, fields: Sequence[
     spent = peer.cpu_s() - before
     done = re.search(r"(\d+) requests in ([0-9.]+)(us|ms|s|m)", text)
     if done is None or "Socket errors: connect" in text or ("Non-2xx" in text and not fields):
-        raise NodeFailed(f"{peer.name} did not answer as wanted: {text[-1_000:]}")
+        raise NodeFailed(f"{peer.title} did not answer as wanted: {text[-1_000:]}")
     return Round(int(done[1]), spent, float(done[2]) * _UNITS[done[3]], latency(text, 50), latency(text, 99))
 
 
 def mix(peer: Peer, targets: Path, seconds: float, connections: int) -> Round:
     """The targets of a file, a line each, in order and over again (bench.peers.mix)."""
-    command = ["taskset", "-c", str(LOAD_CORE), sys.executable, "-m", "bench.peers.mix"]
     before = peer.cpu_s()
-    done = subprocess.run(
-        [*command, str(peer.port), str(targets), str(seconds), str(connections)],
-        capture_output=True,
+    told = _told(peer, _started(peer, "mix", targets, seconds, connections))
+    return Round(told["requests"], peer.cpu_s() - before, told["seconds"], told["p50_s"], told["p99_s"])
+
+
+def beside(peer: Peer, targets: Path, others: Path, rates: tuple[int, int]) -> Round:
+    """Two viewers' targets at so many a second each (bench.peers.paced): what the first had, and the CPU of all."""
+    before = peer.cpu_s()
+    both = [_started(peer, "paced", file, rate) for file, rate in zip((targets, others), rates, strict=True)]
+    told, other = (_told(peer, each) for each in both)
+    requests = told["requests"] + other["requests"]
+    return Round(requests, peer.cpu_s() - before, told["seconds"], told["p50_s"], told["p99_s"])
+
+
+def _started(peer: Peer, module: str, targets: Path, *arguments: float) -> "subprocess.Popen[str]":
+    command = ["taskset", "-c", str(LOAD_CORE), sys.executable, "-m", f"bench.peers.{module}"]
+    return subprocess.Popen(
+        [*command, str(peer.port), str(targets), *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        check=False,
     )
-    spent = peer.cpu_s() - before
-    if done.returncode:
-        raise NodeFailed(f"{peer.name} did not answer as wanted: {done.stderr[-1_000:]}")
-    told = json.loads(done.stdout)
-    return Round(told["requests"], spent, told["seconds"], told["p50_s"], told["p99_s"])
+
+
+def _told(peer: Peer, process: "subprocess.Popen[str]") -> dict[str, Any]:
+    out, errors = process.communicate()
+    if process.returncode:
+        raise NodeFailed(f"{peer.title} did not answer as wanted: {errors[-1_000:]}")
+    told: dict[str, Any] = json.loads(out)
+    return told
 
 
 def latency(text: str, percent: int) -> float:

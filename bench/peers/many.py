@@ -1,126 +1,117 @@
-"""Headrace alone: many objects by popularity, two workers beside one, what a miss adds, slow viewers beside a quick."""
+"""Beside a baseline of each peer's own: many objects by popularity, two workers, misses, slow viewers."""
 
 import itertools
 import random
-import statistics
-import urllib.request
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from bench.peers import slow
 from bench.peers.cases import Say
-from bench.peers.lineup import FOLDER, LineUp
+from bench.peers.compared import Compared, in_turn
+from bench.peers.lineup import FOLDER, LANE, NGINX, VARNISH, LineUp
 from bench.peers.load import Round, mix
 from bench.peers.processes import Peer
 from bench.stock import path_of, stocked
 
 POPULAR, WORKERS, MISS, SLOW = "zipf 0.9", "two workers", "a miss", "slow viewers"
+NOPUSH = "on"
+"""nginx's tcp_nopush where one nginx stands for both: with 1 KiB and 2 KB it matters least, with 1 MiB it is better."""
 _ZIPF = 0.9
 _CONNECTIONS = 32
 _LONG = 200_000
 """Requests drawn before they repeat."""
-_SMALL, _MIDDLE = f"{FOLDER}2048.bin", f"{FOLDER}65536.bin"
-
-
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """Rounds of a thing and of its baseline, in turn."""
-
-    rounds: Sequence[Round]
-    baseline: Sequence[Round]
-
-    @property
-    def ratio(self) -> float:
-        """CPU a request over the baseline's."""
-        return _median(self.rounds, "cost_s") / _median(self.baseline, "cost_s")
-
-    @property
-    def added_p50_s(self) -> float:
-        """Seconds at p50 over the baseline's."""
-        return _median(self.rounds, "p50_s") - _median(self.baseline, "p50_s")
-
-    def line(self) -> dict[str, Any]:
-        """As it is printed."""
-        both = {"": self.rounds, "baseline_": self.baseline}
-        return {
-            f"{which}{name}": round(_median(rounds, of) * factor, 3)
-            for which, rounds in both.items()
-            for name, of, factor in (("cpu_us", "cost_s", 1e6), ("p50_ms", "p50_s", 1e3), ("p99_ms", "p99_s", 1e3))
-        } | {"requests_a_s": round(statistics.median(each.requests / each.seconds for each in self.rounds))}
+_SMALL, _MIDDLE, _LARGE = (f"{FOLDER}{size}.bin" for size in (2_048, 65_536, 2**22))
 
 
 @dataclass(frozen=True, slots=True)
 class Many:
-    """What is measured on one line-up."""
+    """What is measured on one line-up. `peers`: the standard ones by name."""
 
     line: LineUp
-    root: Path
+    peers: Mapping[str, Peer]
     seconds: int
     rounds: int
     say: Say
 
-    def popular(self, objects: int) -> tuple[Compared, int]:
-        """All objects by popularity beside one of them, after each was asked for; and the node's memory, bytes."""
+    def popular(self, objects: int) -> list[Compared]:
+        """All objects by popularity beside one of them, after each was asked for twice."""
+        case = f"{objects:,} objects, {POPULAR}"
         self.say(f"stocking {objects:,} objects")
-        name = f"popular {objects}"
-        for _ in stocked(self.root / name, objects):
+        for _ in stocked(self.line.files(LANE, case), objects):
             pass
-        node = self.line.edge(name)
-        everything = self._file(name, node, map(path_of, range(objects)))
-        popular = self._file(f"{name} drawn", node, map(path_of, drawn(objects)))
-        one = self._file(f"{name} one", node, [path_of(0)])
-        self.say(f"asking for each of {objects:,} objects")
-        for _ in range(2):
-            mix(node, everything, 0, _CONNECTIONS)
-        compared = self._compare(
-            lambda: mix(node, popular, self.seconds, _CONNECTIONS), lambda: mix(node, one, self.seconds, _CONNECTIONS)
-        )
-        return compared, node.pss()
+        peers = [self.line.edge(variant=case), self.line.nginx(NOPUSH, case), self.line.varnish(case)]
+        for peer in peers:
+            self.say(f"{case}: {peer.name} is asked for each")
+            everything = self.file(peer, "all", map(path_of, range(objects)))
+            for _ in range(2):
+                mix(peer, everything, 0, _CONNECTIONS)
+        self.say(case)
+        chosen = [path_of(each) for each in drawn(objects)]
+        loads = [
+            (
+                peer,
+                self._busy(peer, self.file(peer, "drawn", chosen)),
+                self._busy(peer, self.file(peer, "one", chosen[:1])),
+            )
+            for peer in peers
+        ]
+        return in_turn(case, loads, self.rounds)
 
-    def workers(self, one: Peer) -> Compared:
-        """A node with two workers on the servers' core beside `one`."""
-        two = self.line.edge(WORKERS, workers=2)
-        files = {peer.name: self._file(peer.name, peer, [_SMALL]) for peer in (one, two)}
-        for peer in (one, two):
-            mix(peer, files[peer.name], 1, _CONNECTIONS)
-        self.say("two workers beside one")
-        return self._compare(*(self._busy(peer, files[peer.name]) for peer in (two, one)))
+    def workers(self) -> list[Compared]:
+        """Two workers on the servers' core beside one. Varnish has threads, not workers."""
+        ones = [self.peers[LANE], self._nginx]
+        twos = [self.line.edge(variant=WORKERS, workers=2), self.line.nginx(NOPUSH, WORKERS, workers=2)]
+        files = {peer.title: self.file(peer, "workers", [_SMALL]) for peer in (*ones, *twos)}
+        for peer in (*ones, *twos):
+            mix(peer, files[peer.title], 1, _CONNECTIONS)
+        self.say(WORKERS)
+        loads = [
+            (two, self._busy(two, files[two.title]), self._busy(one, files[one.title]))
+            for one, two in zip(ones, twos, strict=True)
+        ]
+        return in_turn(WORKERS, loads, self.rounds)
 
-    def miss(self, edge: Peer) -> Compared:
-        """One request after another, each for another address, through the edge and of its upstream."""
+    def miss(self) -> list[Compared]:
+        """One request after another, each for another address, through a peer and of the upstream itself."""
         self.say("misses, and the upstream itself")
         number = itertools.count()
 
         def ask(peer: Peer) -> Round:
             batch = next(number)
-            file = self._file("misses", peer, (f"{_SMALL}?miss={batch}-{each}" for each in range(_LONG // 10)))
+            file = self.file(peer, "misses", (f"{_SMALL}?miss={batch}-{each}" for each in range(_LONG // 10)))
             return mix(peer, file, self.seconds, 1)
 
-        return self._compare(lambda: ask(edge), lambda: ask(self.line.origin))
+        asked = [self.peers[LANE], self._nginx, self.peers[VARNISH]]
+        return in_turn(
+            MISS, [(peer, partial(ask, peer), partial(ask, self.line.origin)) for peer in asked], self.rounds
+        )
 
-    def slow(self, edge: Peer, viewers: int = 1_000) -> Compared:
+    def slow(self, viewers: int = 1_000) -> list[Compared]:
         """A viewer who asks for 64 KB again and again while others read at 10 KB/s; the baseline is without them."""
         self.say(f"{viewers:,} slow viewers")
-        file = self._file("slow", edge, [_MIDDLE])
-        urllib.request.urlopen(edge.url(f"{FOLDER}{2**22}.bin"), timeout=10).read()  # noqa: S310  # our own address
+        edge = self.peers[LANE]
+        file = self.file(edge, "slow", [_MIDDLE])
+        edge.get(_LARGE)
         mix(edge, file, 1, 1)
         without = [mix(edge, file, self.seconds, 1) for _ in range(self.rounds)]
-        with slow.reading(edge.port, edge.target(f"{FOLDER}{2**22}.bin"), viewers):
-            return Compared([mix(edge, file, self.seconds, 1) for _ in range(self.rounds)], without)
+        with slow.reading(edge.port, edge.target(_LARGE), viewers):
+            beside = [mix(edge, file, self.seconds, 1) for _ in range(self.rounds)]
+            return [Compared(SLOW, LANE, beside, without, edge.memory())]
 
-    def _busy(self, peer: Peer, file: Path) -> Callable[[], Round]:
-        return lambda: mix(peer, file, self.seconds, _CONNECTIONS)
-
-    def _compare(self, one: Callable[[], Round], other: Callable[[], Round]) -> Compared:
-        both = [(one(), other()) for _ in range(self.rounds)]
-        return Compared([each for each, _ in both], [each for _, each in both])
-
-    def _file(self, name: str, peer: Peer, paths: Iterable[str]) -> Path:
-        file = self.root / f"{name}.targets"
+    def file(self, peer: Peer, name: str, paths: Iterable[str]) -> Path:
+        """What a peer is asked for, a target a line."""
+        file = self.line.files(peer.name, f"{peer.variant} {name}").with_suffix(".targets")
         file.write_text("\n".join(peer.target(path) for path in paths))
         return file
+
+    @property
+    def _nginx(self) -> Peer:
+        return self.peers[f"{NGINX} nopush {NOPUSH}"]
+
+    def _busy(self, peer: Peer, file: Path) -> partial[Round]:
+        return partial(mix, peer, file, self.seconds, _CONNECTIONS)
 
 
 def drawn(objects: int) -> list[int]:
@@ -130,7 +121,3 @@ def drawn(objects: int) -> list[int]:
     chance.shuffle(ranks)
     weights = itertools.accumulate(1 / rank**_ZIPF for rank in range(1, objects + 1))
     return chance.choices(ranks, cum_weights=list(weights), k=_LONG)
-
-
-def _median(rounds: Sequence[Round], name: str) -> float:
-    return statistics.median(float(getattr(each, name)) for each in rounds)

@@ -18,7 +18,7 @@ from pathlib import Path
 from bench.peers.load import FIELDS
 
 _READ = 1 << 20
-_PATIENCE_S = 30.0
+PATIENCE_S = 30.0
 _NO_END_S = 3_600.0
 
 
@@ -64,7 +64,7 @@ def drive(clients: list[Client], requests: Iterator[bytes], seconds: float) -> t
         each.ask(next(requests), time.perf_counter())
     busy, end, now = len(of), time.perf_counter() + seconds, 0.0
     while now < end and busy:
-        ready = poll.poll(_PATIENCE_S)
+        ready = poll.poll(PATIENCE_S)
         if not ready:
             raise ConnectionError("no answer")
         for fd, _ in ready:
@@ -84,22 +84,27 @@ def _length(head: bytes) -> int:
     return int(found)
 
 
-def _requests(targets: Path) -> list[bytes]:
+def requests_of(targets: Path) -> list[bytes]:
+    """What a browser would send for the targets of a file."""
     fields = "".join(f"{field}\r\n" for field in ("Host: bench.test", *FIELDS))
     return [f"GET {each} HTTP/1.1\r\n{fields}\r\n".encode() for each in targets.read_text().splitlines()]
+
+
+def percentiles(took: "array[float]") -> dict[str, float]:
+    """The p50 and p99 of these latencies, as they are printed."""
+    times = sorted(took)
+    return {f"p{percent}_s": times[percent * len(times) // 100] for percent in (50, 99)}
 
 
 def main() -> None:
     """See the module."""
     port, file, seconds, connections = sys.argv[1:]
     clients = [Client(int(port)) for _ in range(int(connections))]
-    requests, lasting = _requests(Path(file)), float(seconds)
+    requests, lasting = requests_of(Path(file)), float(seconds)
     began = time.perf_counter()
     count, took = drive(clients, cycle(requests), lasting) if lasting else drive(clients, iter(requests), _NO_END_S)
     spent = time.perf_counter() - began
-    times = sorted(took)
-    p50, p99 = (times[int(share * len(times))] for share in (0.5, 0.99))
-    sys.stdout.write(json.dumps({"requests": count, "seconds": spent, "p50_s": p50, "p99_s": p99}) + "\n")
+    sys.stdout.write(json.dumps({"requests": count, "seconds": spent} | percentiles(took)) + "\n")
 
 
 if __name__ == "__main__":

@@ -3,100 +3,67 @@
 import datetime
 import platform
 import re
+import ssl
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from bench.peers import many
 from bench.peers.cases import Row
-from bench.peers.lineup import BARE, LANE, NGINX, VARNISH
-from bench.peers.many import Compared
+from bench.peers.compared import Compared
+from bench.peers.lineup import LANE, NGINX
 from bench.peers.processes import Peer, which
+from bench.peers.targets import ONE, PLAIN, targets
 from bench.record import Machine
 from bench.report import Report
 
-_MOST = {
-    ("2 KB", NGINX): 1 / 1.0,
-    ("2 KB", VARNISH): 1 / 1.2,
-    ("64 KB", NGINX): 1 / 0.95,
-    ("1 MiB", NGINX): 0.5,
-    ("4 MiB", NGINX): 0.85,
-    ("1 MiB", BARE): 1.15,
-    ("4 MiB", BARE): 1.15,
-}
-"""The CPU a request over a peer's, at most."""
-_MOST_BESIDE_PLAIN = 1.2
-"""A range's or a 304's CPU over the plain hit's, at most."""
-_MOST_OF_ONE = 1 / 0.9
-"""The CPU a request of many objects, or of two workers, over that of one, at most."""
-_MOST_A_MISS_S = 0.0015
-_MOST_BESIDE_SLOW_S = 0.005
-"""The p99 of a quick viewer."""
 
-
-def ratios(rows: Sequence[Row]) -> dict[str, float]:
-    """Headrace's CPU a request over every peer's (of nginx's settings the better), and over its own plain hit."""
+def ratios(rows: Sequence[Row | Compared]) -> dict[str, float]:
+    """Headrace's CPU a request over every peer's (of nginx's settings the better), over its own plain hit, and over
+    its own with one object or worker; by "case / whose"."""
     found: dict[str, float] = {}
     for case in dict.fromkeys(row.case for row in rows):
-        costs = {row.peer: row.cost_s for row in rows if row.case == case}
-        nginx = [cost for peer, cost in costs.items() if peer.startswith(NGINX)]
-        if nginx:
-            costs = {peer: cost for peer, cost in costs.items() if not peer.startswith(NGINX)} | {NGINX: min(nginx)}
+        costs = better({row.peer: row.cost_s for row in rows if row.case == case})
         ours = costs.pop(LANE, None)
         if ours is None:
             continue
         found |= {f"{case} / {peer}": ours / cost for peer, cost in costs.items() if cost}
-        plain = [row.cost_s for row in rows if (row.case, row.peer) == (case.partition(",")[0], LANE)]
-        if "," in case and plain:
-            found[f"{case} / plain"] = ours / plain[0]
+        found |= {f"{case} / {whose}": ours / cost for whose, cost in _own(rows, case) if cost}
     return found
 
 
-def failed(found: dict[str, float]) -> tuple[str, ...]:
-    """The targets that these ratios miss, in words."""
-    bounds = {f"{case} / {peer}": most for (case, peer), most in _MOST.items()}
-    bounds |= {each: _MOST_BESIDE_PLAIN for each in found if re.search(r", (Range|If-).* / plain$", each)}
-    return tuple(
-        f"{each}: {found[each]:.2f} times the CPU a request, at most {most:.2f} wanted"
-        for each, most in bounds.items()
-        if each in found and found[each] > most
-    )
+def better(costs: Mapping[str, float]) -> dict[str, float]:
+    """With one nginx: of its settings the one that costs least."""
+    nginx = [cost for peer, cost in costs.items() if peer.startswith(NGINX)]
+    others = {peer: cost for peer, cost in costs.items() if not peer.startswith(NGINX)}
+    return others | ({NGINX: min(nginx)} if nginx else {})
 
 
-def failed_alone(compared: dict[str, Compared]) -> tuple[str, ...]:
-    """The targets that Headrace misses without anybody beside it, in words."""
-    missed = [
-        f"{name}: {each.ratio:.2f} times the CPU a request of one, at most {_MOST_OF_ONE:.2f} wanted"
-        for name, each in compared.items()
-        if (name == many.WORKERS or name.endswith(many.POPULAR)) and each.ratio > _MOST_OF_ONE
-    ]
-    miss, slow = compared.get(many.MISS), compared.get(many.SLOW)
-    if miss and miss.added_p50_s > _MOST_A_MISS_S:
-        missed.append(f"{many.MISS} adds {miss.added_p50_s * 1e3:.2f} ms at p50, at most 1.5 ms wanted")
-    if slow and (p99 := slow.line()["p99_ms"]) > _MOST_BESIDE_SLOW_S * 1e3:
-        missed.append(f"{many.SLOW}: p99 of a quick one {p99:.2f} ms, less than 5 ms wanted")
-    return tuple(missed)
+def _own(rows: Sequence[Row | Compared], case: str) -> list[tuple[str, float]]:
+    """Headrace's own baselines of a case, with what they cost."""
+    ours = [row for row in rows if row.peer == LANE]
+    if case == many.WORKERS or case.endswith(many.POPULAR):
+        return [(ONE, row.baseline_s) for row in ours if isinstance(row, Compared) and row.case == case]
+    if "," not in case:
+        return []
+    return [(PLAIN, row.cost_s) for row in ours if isinstance(row, Row) and row.case == case.partition(",")[0]]
 
 
 def report(
-    rows: Sequence[Row],
-    peers: Sequence[Peer],
-    parameters: dict[str, Any],
-    compared: dict[str, Compared],
-    memory: dict[str, int],
+    rows: Sequence[Row], compared: Sequence[Compared], peers: Sequence[Peer], parameters: dict[str, Any]
 ) -> Report:
-    """All of it, with what the peers were told and what they ran on. `memory`: bytes of nodes, by what they hold."""
-    found = ratios(rows)
+    """All of it, with what the peers were told and what they ran on."""
+    found = ratios(rows) | ratios(compared)
+    wanted = targets(found, compared)
     figures = {
         "rows": [row.line() for row in rows],
-        "alone": {name: each.line() for name, each in compared.items()},
-        "pss_mb": {name: round(size / 1e6, 1) for name, size in memory.items()},
+        "compared": [each.line() for each in compared],
+        "targets": [each.line() for each in wanted],
         "host": host(),
-        "settings": {peer.name: peer.settings for peer in peers},
+        "settings": {peer.title: peer.settings for peer in peers},
     }
-    alone = {f"{name} / one": each.ratio for name, each in compared.items() if name not in (many.MISS, many.SLOW)}
-    return Report("peers", parameters, figures, found | alone, (*failed(found), *failed_alone(compared)))
+    return Report("peers", parameters, figures, found, tuple(each.text for each in wanted if each.missed))
 
 
 def congestion_control() -> str:
@@ -114,6 +81,7 @@ def host() -> dict[str, str]:
         "congestion control": congestion_control(),
         "nginx": _version("nginx", "-v"),
         "varnish": _version("varnishd", "-V"),
+        "openssl": ssl.OPENSSL_VERSION.split()[1],
         "python": platform.python_version(),
     }
 

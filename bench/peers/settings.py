@@ -2,7 +2,9 @@
 
 ORIGIN = """\
   server {{ listen 127.0.0.1:{port}; root {root}/objects; sendfile on; keepalive_requests 100000000;
-    add_header Cache-Control "public, max-age=86400"; }}
+    add_header Cache-Control "public, max-age=86400";
+    location /content/title {{ rewrite ^ {folder}1024.bin break; }}
+    location /content/cold/ {{ rewrite ^ {folder}1048576.bin break; }} }}
 """
 NGINX_CACHE = """\
   proxy_cache_path {root}/{name} levels=1:2 keys_zone=c:64m max_size=4g use_temp_path=off;
@@ -10,8 +12,8 @@ NGINX_CACHE = """\
     '"target":"/$rest","status":$status,"bytes":$body_bytes_sent,"seconds":$request_time,"cache":"$upstream_cache_status"}}';
   upstream o {{ server 127.0.0.1:{origin}; keepalive 16; }}
   server {{
-    listen 127.0.0.1:{port} backlog=2048; sendfile on; tcp_nopush {nopush}; keepalive_requests 100000000;
-    open_file_cache max=10000 inactive=60s;
+    listen 127.0.0.1:{port} backlog=2048{listen}; sendfile on; tcp_nopush {nopush}; keepalive_requests 100000000;
+    open_file_cache max=10000 inactive=60s;{more}
     access_log {root}/{name}.access j buffer=64k flush=1s;
     location ~ ^/t/(?<digest>[^/]+)/(?<end>[0-9]+)/(?<rest>.*)$ {{
       secure_link $digest,$end;
@@ -25,8 +27,13 @@ NGINX_CACHE = """\
     }}
   }}
 """
+NGINX_TLS = """
+    ssl_certificate {cert}; ssl_certificate_key {key};
+    ssl_protocols TLSv1.3; ssl_conf_command Ciphersuites TLS_AES_256_GCM_SHA384;"""
+NGINX_THREADS = """
+    aio threads;"""
 NGINX = """\
-{user}daemon off; worker_processes 1; pid {root}/{name}.pid; error_log {root}/{name}.log;
+{user}daemon off; worker_processes {workers}; pid {root}/{name}.pid; error_log {root}/{name}.log;
 events {{ worker_connections 4096; }}
 http {{ access_log off; client_body_temp_path {root}/tmp; proxy_temp_path {root}/tmp; fastcgi_temp_path {root}/tmp;
   uwsgi_temp_path {root}/tmp; scgi_temp_path {root}/tmp;
@@ -47,5 +54,8 @@ keys_dir = "{root}/keys"
 access_log = "{root}/{name}.access"
 fast_lane = {lane}
 workers = {workers}
-store = {{ cache_dir = "{root}/{name}", disk = "4GiB", memory = "256MiB" }}
+{more}store = {{ cache_dir = "{root}/{name}", disk = "4GiB", memory = "256MiB" }}
+"""
+EDGE_TLS = """\
+tls = [{{ cert = "{cert}", key = "{key}" }}]
 """
