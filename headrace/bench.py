@@ -128,29 +128,36 @@ def orders(
 
 @bench.command("peers")
 def peers(
-    seconds: Annotated[int, typer.Option(min=1, max=60, help="Length of a round.")] = 3,
+    seconds: Annotated[int, typer.Option(min=1, max=60, help="Length of a round.")] = 2,
     rounds: Annotated[int, typer.Option(min=1, max=50, help="Rounds of each peer, in turn; medians count.")] = 3,
     small_form: Annotated[bool, typer.Option("--small", help="Sizes only, one short round: under a minute.")] = False,
     svg: Annotated[Path | None, typer.Option(help="File for a chart.")] = None,
+    png: Annotated[Path | None, typer.Option(help="File for it as a picture; Chromium draws it.")] = None,
     as_json: AsJson = False,
     record_it: Record = False,
 ) -> None:
     """Headrace beside nginx, Varnish and a bare sendfile loop: CPU, latency and memory of the same answers.
 
     Needs nginx, varnish and wrk; in a checkout they are installed where root may. One core serves, another asks.
+    About 11 minutes; objects of some gigabytes are written in the temporary directory (TMPDIR) and removed afterwards.
 
     Example: headrace bench peers --rounds 5 --svg peers.svg
     """
-    from bench.peers import cases, chart, run
+    from bench.peers import cases, chart, picture, run, table
 
     _install()
+    if png:
+        picture.browser()
     asked = cases.sizes() if small_form else [*cases.sizes(), *cases.players(), *cases.encrypted()]
     with _saying(quiet=as_json) as say:
         length, times = (1, 1) if small_form else (seconds, rounds)
         report = run.peers(asked, length, times, beside=not small_form, say=say)
+    drawn = chart.chart(report.figures["rows"], report.figures["host"])
     if svg:
-        svg.write_text(chart.chart(report.figures["rows"]), encoding="utf-8")
-    _tell([report], as_json=as_json, record_it=record_it)
+        svg.write_text(drawn, encoding="utf-8")
+    if png:
+        picture.png(drawn, png)
+    _tell([report], table.tables(report.figures), as_json=as_json, record_it=record_it)
 
 
 @bench.command("steering")
@@ -238,14 +245,12 @@ def _saying(*, quiet: bool) -> Iterator[Callable[[str], None]]:
         yield lambda text: status.update(text)
 
 
-def _tell(reports: "list[Report]", *, as_json: bool, record_it: bool) -> None:
-    """Table to standard error, lines to standard output, then the record."""
+def _tell(reports: "list[Report]", tables: list[Table] | None = None, *, as_json: bool, record_it: bool) -> None:
+    """Tables to standard error (by default the ratios), lines to standard output, then the record."""
     console = Console(stderr=True, quiet=as_json)
     for report in reports:
-        table = Table("ratio to the baseline", "is", title=report.part)
-        for name, ratio in report.ratios.items():
-            table.add_row(name, f"{ratio:.3f}")
-        console.print(table)
+        for table in tables or [_ratios(report)]:
+            console.print(table, "")
         for text in report.failed:
             console.print(f"[yellow]target missed:[/] {text}", highlight=False)
         print(json.dumps(report.line()))
@@ -254,3 +259,10 @@ def _tell(reports: "list[Report]", *, as_json: bool, record_it: bool) -> None:
         from bench import record
 
         record.add(reports)
+
+
+def _ratios(report: "Report") -> Table:
+    table = Table("ratio to the baseline", "is", title=report.part)
+    for name, ratio in report.ratios.items():
+        table.add_row(name, f"{ratio:.3f}")
+    return table
