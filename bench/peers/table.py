@@ -5,7 +5,8 @@ from typing import Any
 
 from rich.table import Table
 
-from bench.peers.lineup import AIOHTTP, BARE, LANE, NGINX, VARNISH
+from bench.peers import many
+from bench.peers.lineup import AIOHTTP, BARE, LANE, NGINX, TLS, VARNISH
 from bench.peers.report import better
 
 MISSED = "!"
@@ -38,22 +39,29 @@ def _hits(rows: Sequence[Line], figure: str, targets: Sequence[Line]) -> Table:
 
 
 def _compared(lines: Sequence[Line], targets: Sequence[Line]) -> Table:
-    table = _table("beside a baseline of its own", "peer", "CPU, us", "/own", "p50, ms", "p99, ms", "own p99", "")
+    """`/own`: CPU over that of the peer's own baseline."""
+    table = _table("own baseline", "peer", "CPU us", "/nginx", "/own", "p50 ms", "p99 ms", "own p99", "")
     before = ""
     for line in lines:
         case, peer = line["case"], line["peer"]
-        numbers = (line[name] for name in ("cpu_us", "over_baseline", "p50_ms", "p99_ms", "baseline_p99_ms"))
-        mark = _mark(case, targets) if peer == LANE else ""
-        table.add_row("" if case == before else case, _short(peer), *map(_number, numbers), mark)
+        rest = [_number(line[name]) for name in ("over_baseline", "p50_ms", "p99_ms", "baseline_p99_ms")]
+        if case == before:
+            ours = ["", ""]
+        else:
+            ours = [_over_nginx(_cheapest({each["peer"]: each for each in lines if each["case"] == case}))]
+            ours.append(_mark(case, targets))
+        table.add_row("" if case == before else case, _short(peer), _number(line["cpu_us"]), ours[0], *rest, ours[1])
         before = case
     return table
 
 
 def _memory(rows: Sequence[Line], compared: Sequence[Line]) -> Table:
-    """After a peer's last case; each of those with a process of its own for a case."""
+    """After a peer's last case, by process: TLS, two workers and many objects have their own."""
     table = _table("memory, MB", "PSS", "RSS")
-    last = {row["peer"]: row for row in rows}
-    last |= {f"{line['case']}: {_short(line['peer'])}": line for line in compared}
+    last = {f"{row['peer']}, {TLS}" if row["case"].endswith(TLS) else row["peer"]: row for row in rows}
+    for line in compared:
+        own = line["case"] == many.WORKERS or line["case"].endswith(many.POPULAR)
+        last[f"{line['case']}: {_short(line['peer'])}" if own else line["peer"]] = line
     for name, line in last.items():
         table.add_row(name, _number(line["pss_mb"]), _number(line["rss_mb"]))
     return table
@@ -91,7 +99,7 @@ def _mark(case: str, targets: Sequence[Line]) -> str:
 
 
 def _short(peer: str) -> str:
-    return peer.replace(" nopush off", "").replace(" nopush on", "").replace(" aio", ",")
+    return peer.replace(" nopush off", "").replace(" nopush on", "").replace(" threads", "")
 
 
 def _number(value: float) -> str:

@@ -152,8 +152,13 @@ def test_the_table_has_a_line_a_case_our_ratio_and_a_mark() -> None:
         row(name, AIOHTTP, 3_500),
         row(name, NGINX_OFF, 40),
     ]
-    lines = [compared(cold.PAGES, LANE, rounds(1_400), rounds(350))]
-    wanted = targets(ratios(rows), lines)
+    popular = f"100,000 objects, {many.POPULAR}"
+    lines = [
+        compared(cold.PAGES, LANE, rounds(1_400), rounds(350)),
+        compared(cold.PAGES, "nginx aio threads", rounds(700, 123.4, 1_234.5), rounds(350, p99_ms=1_234.5)),
+        compared(popular, LANE, rounds(20), rounds(10)),
+    ]
+    wanted = targets(ratios(rows) | ratios(lines), lines)
     text = shown(
         {
             "rows": [each.line() for each in rows],
@@ -164,7 +169,10 @@ def test_the_table_has_a_line_a_case_our_ratio_and_a_mark() -> None:
     of = [each.split() for each in text.splitlines()]
     assert ["2", "KB", "12.0", "-", "10.0", "-", "-", "1.20", "1.00", "!"] in of
     assert ["64", "KB,", "1,000", "connections", "30.0", "3,500", "40.0", "-", "-", "0.75", "-"] in of
-    assert ["1", "MiB,", "cold", "pages", "headrace", "1,400", "4.00", "0.10", "1.00", "1.00"] in of
+    assert ["1", "MiB,", "cold", "pages", "headrace", "1,400", "2.00", "4.00", "0.10", "1.00", "1.00"] in of
+    assert ["nginx", "aio", "700.0", "2.00", "123.4", "1,234", "1,234"] in of
+    assert [*popular.split(), "headrace", "20.0", "-", "2.00", "0.10", "1.00", "1.00", "!"] in of
+    assert "…" not in text
     assert ["nginx", "nopush", "off", "5.00", "9.00"] in of
 
 
