@@ -1,11 +1,15 @@
 """Objects whose pages are not in memory: read alone, and beside a viewer of one that is. Varnish has no files."""
 
+import contextlib
+import ctypes
+import mmap
 import os
 import statistics
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from bench.node import NodeFailed, until
 from bench.peers.compared import Compared, in_turn
 from bench.peers.lineup import COLD, FOLDER, LANE, NGINX
 from bench.peers.load import Round, beside, mix
@@ -14,8 +18,10 @@ from bench.peers.processes import Peer
 
 PAGES, BESIDE = "1 MiB, cold pages", "64 KB beside cold pages"
 _SIZE = 2**20
+_PATIENCE_S = 5.0
+_LIBC = ctypes.CDLL(None, use_errno=True)
 _CONNECTIONS = 32
-_HOT = f"{FOLDER}65536.bin"
+_SMALL, _HOT = f"{FOLDER}2048.bin", f"{FOLDER}65536.bin"
 _HOT_A_SECOND, _COLD_A_SECOND = 500, 50
 """The same for every peer: who is quicker must not be asked for more, and nobody for more than a disk has."""
 
@@ -82,13 +88,40 @@ class Cold:
 
 
 def drop(peer: Peer) -> None:
-    """Have the kernel forget the pages of the peer's large files. They are written out first: dirty ones would stay."""
+    """Have the kernel forget the pages of the peer's large files. The pages of the last answers are held until its core
+    has something to send again, so it is given that, for 5 s at most. Where files are in memory nothing is forgotten,
+    and `from_disk` tells."""
     assert peer.cache is not None
-    for path in peer.cache.rglob("*"):
-        if path.is_file() and path.stat().st_size >= _SIZE:
-            fd = os.open(path, os.O_RDONLY)
-            try:
-                os.fsync(fd)
-                os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
-            finally:
-                os.close(fd)
+    kept = [path for path in peer.cache.rglob("*") if path.is_file() and path.stat().st_size >= _SIZE]
+
+    def forgotten() -> bool:
+        kept[:] = [path for path in kept if not _forget(path)]
+        if kept:
+            peer.get(_SMALL)
+        return not kept
+
+    with contextlib.suppress(NodeFailed):
+        until(forgotten, "the kernel forgot the pages", _PATIENCE_S)
+
+
+def _forget(path: Path) -> bool:
+    """Whether no page of it is in memory any more. It is written out first: dirty pages would stay."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        with mmap.mmap(fd, 0, mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_WRITE) as pages:  # ctypes wants to write
+            return not _resident(pages)
+    finally:
+        os.close(fd)
+
+
+def _resident(pages: mmap.mmap) -> bool:
+    """mincore(2), which Python has not: the lowest bit of a byte a page."""
+    told = (ctypes.c_ubyte * -(-len(pages) // mmap.PAGESIZE))()
+    first = ctypes.c_char.from_buffer(pages)
+    failed = _LIBC.mincore(ctypes.c_void_p(ctypes.addressof(first)), ctypes.c_size_t(len(pages)), told)
+    del first  # the map could not be closed
+    if failed:
+        raise OSError(ctypes.get_errno(), "mincore")
+    return any(each & 1 for each in told)

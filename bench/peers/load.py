@@ -21,6 +21,7 @@ FIELDS = (
     "Origin: http://player.test",
 )
 """What a browser's player sends."""
+_TRIES = 3
 _UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
 
 
@@ -41,7 +42,16 @@ class Round:
 
 
 def wrk(peer: Peer, path: str, seconds: int, connections: int, fields: Sequence[str] = ()) -> Round:
-    """The same request over and over."""
+    """The same request over and over. A round without an answer says of the machine, not of the peer: another follows,
+    and NodeFailed after the third."""
+    for _ in range(_TRIES):
+        done = _wrk(peer, path, seconds, connections, fields)
+        if done.requests:
+            return done
+    raise NodeFailed(f"{peer.title} answered nothing in {_TRIES} rounds")
+
+
+def _wrk(peer: Peer, path: str, seconds: int, connections: int, fields: Sequence[str]) -> Round:
     given = [part for field in (*FIELDS, *fields) for part in ("-H", field)]
     command = ["taskset", "-c", str(LOAD_CORE), "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", *given]
     before = peer.cpu_s()

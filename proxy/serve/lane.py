@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from kit.clock import Clock
 from kit.errors import BadRequest
-from kit.memo import Memo
+from kit.memo import SecondChance
 from proxy.http import target as targets
 from proxy.http.fields import Fields
 from proxy.rules.key import cache_key, report, strip_cmcd
@@ -72,6 +72,8 @@ class Route:
     """What the player says of itself in the query."""
     base: "Route | None" = None
     """Of a target with a report: that of the same target without it, which is kept."""
+    used: bool = False
+    """Whether it was asked for since the last look for one that can go."""
 
 
 class Lane:
@@ -81,7 +83,7 @@ class Lane:
         self._name, self._tier, self._store, self._clock, self._authority = name, tier, store, clock, authority
         self.account = account
         self.heads = Heads(name)
-        self._routes: Memo[str, Route] = Memo(store.bounds.entries)
+        self._routes: SecondChance[str, Route] = SecondChance(store.bounds.entries)
         self._selections = Selections(name, tier)
         self._ids: list[str] = []
 
@@ -94,6 +96,7 @@ class Lane:
         route = self._routes.get(passage[0]) or self._route(target, passage[0])
         if route is None:
             return None
+        route.used = True
         stored = self._store.peek(route.key, now)
         if stored is None:
             return None
@@ -148,7 +151,10 @@ class Lane:
         if said := report(query):  # what players report is said once; the target without it is everybody's
             plain = strip_cmcd(rest)
             base = self._routes.get(plain) or self._route(strip_cmcd(target), plain)
-            return Route(base.key, logged, base.whole, base.conditioned, report=said, base=base) if base else None
+            if base is None:
+                return None
+            base.used = True
+            return Route(base.key, logged, base.whole, base.conditioned, report=said, base=base)
         route = Route(cache_key(self._authority, rest), logged, None, {})
         self._routes.put(rest, route)
         return route
@@ -168,6 +174,7 @@ class Lane:
         if chosen is None or chosen.vary != selection.forms:
             chosen = Route(key, "", None, {}, selection.forms)
             self._routes.put(key, chosen)
+        chosen.used = True
         stored = self._store.peek(chosen.key, now)
         if stored is None:
             return None

@@ -4,14 +4,12 @@ look goes first (second chance: a hit sets a mark in the entry, where LRU would 
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
+from kit.memo import pop_unused
 from proxy.rules.meta import Meta
 from proxy.store.bodies import MemoryBody
 from proxy.store.format import Layout
 from proxy.store.shards import shard_of
 from proxy.store.volumes import Volume
-
-_CHANCES = 64
-"""Entries at most that are passed over to find one that can go: where all are in use, the oldest of them does."""
 
 
 @dataclass(slots=True)
@@ -100,13 +98,7 @@ class Entries:
 
     def _oldest(self) -> Entry:
         """Take out the oldest that was not used since the last look; pinned ones in the order in which they came."""
-        for _ in range(_CHANCES if self._ordinary else 0):
-            key, entry = next(iter(self._ordinary.items()))
-            if not entry.used:
-                break
-            entry.used = False
-            self._ordinary.move_to_end(key)
-        _, entry = (self._ordinary or self._pinned).popitem(last=False)
+        entry = pop_unused(self._ordinary) if self._ordinary else self._pinned.popitem(last=False)[1]
         self._count(entry, -1)
         return entry
 

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from kit.memo import Memo
+from kit.memo import Memo, SecondChance
 
 
 @pytest.mark.parametrize("most", [1, 2, 7, 100])
@@ -27,3 +27,29 @@ def test_what_is_asked_for_stays_and_what_is_not_goes() -> None:
         assert memo.get("asked") == 1
         memo.put(f"passing {number}", number)
     assert memo.get("forgotten") is None
+
+
+class _Value:
+    def __init__(self) -> None:
+        self.used = False
+
+
+@pytest.mark.parametrize("most", [1, 2, 7, 100])
+def test_second_chance_holds_as_many_as_it_says(most: int) -> None:
+    """Of what is asked for by popularity nothing goes while all of it has room (issue 4: 100,000 objects)."""
+    held: SecondChance[int, _Value] = SecondChance(most)
+    for key in range(3 * most):
+        held.put(key, _Value())
+        assert len(held) == min(key + 1, most)
+    assert [key for key in range(3 * most) if held.get(key)] == list(range(2 * most, 3 * most))
+
+
+def test_second_chance_passes_over_what_was_used_once() -> None:
+    held: SecondChance[str, _Value] = SecondChance(3)
+    for name in "abc":
+        held.put(name, _Value())
+    (first := held.get("a") or _Value()).used = True
+    held.put("d", _Value())
+    assert held.get("a") is first
+    assert held.get("b") is None
+    assert not first.used
