@@ -47,8 +47,8 @@ class Memo(Generic[K, V]):
 
 
 class SecondChance(Generic[K, U]):
-    """At most `most` values that carry their mark of use themselves: a hit writes into one object, where an order of use
-    would write into three others. Holds as many as it says, where Memo may hold half."""
+    """At most `most` values that carry their mark of use themselves: a hit writes into one object, where an order of
+    use would write into three others. Holds as many as it says, where Memo may hold half."""
 
     __slots__ = ("_most", "_values")
 
