@@ -192,6 +192,11 @@ async def test_what_players_see_moves_the_choice_and_is_explained(control: Insta
     assert [each["id"] for each in answer["edges"]] == [second, first]
     metrics = await (await control.session.get(control.url + "/metrics")).text()
     assert 'headrace_control_choices_total{why="quality"} 1.0' in metrics
+    for _ in range(3):
+        await control.service.monitor.round()
+    assert control.service.monitor.state().degraded == (first,)
+    await control.service.opinions.round()
+    assert control.service.opinions.losses.new == {first: pytest.approx(0.9)}
 
 
 async def test_the_clients_network_names_the_region(control: Installation) -> None:
