@@ -26,13 +26,14 @@ from control.enrolment.memory import MemoryRoll
 from control.enrolment.model import Roll
 from control.enrolment.redis_form import RedisRoll
 from control.enrolment.service import Enrolment
-from control.health.monitor import Monitor
+from control.health.monitor import Monitor, Quality
 from control.health.probes import Prober
 from control.health.sight import SightLimits
 from control.health.verdicts import MemoryVerdicts, RedisVerdicts
 from control.health.watched import WatchedRegistry
 from control.observed.memory import MemoryHistory
 from control.observed.model import History
+from control.observed.opinions import Opinions
 from control.observed.quality import Votes
 from control.observed.redis_form import RedisHistory
 from control.observed.redis_votes import SharedVotes
@@ -53,6 +54,7 @@ from control.steering.place import Places
 from control.steering.ranks import Ranks
 from geo.live import Live
 from kit import log, service
+from kit.addresses import Trusted
 from kit.clock import Clock, SystemClock
 from kit.errors import SettingsError
 from kit.tasks import Owner
@@ -69,8 +71,12 @@ async def building(settings: ControlSettings, clock: Clock) -> AsyncIterator[Ser
     async with contextlib.AsyncExitStack() as stack:
         registry = WatchedRegistry(await _registry(settings, clock), clock, _sight(settings))
         stack.push_async_callback(registry.close)
+        votes = Votes(clock, half_life_s=settings.votes_half_life_s)
+        opinions = Opinions(votes, registry.map, clock, most=settings.quality_loss, expiry_s=settings.expiry_s)
+        opinions.start()
+        stack.push_async_callback(opinions.close)
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        monitor = _monitor(settings, registry, clock, session)
+        monitor = _monitor(settings, registry, clock, session, opinions.quality)
         stack.push_async_callback(monitor.close)
         orders = await _orders(settings, registry, clock, monitor.suspect)
         stack.push_async_callback(orders.close)
@@ -78,7 +84,6 @@ async def building(settings: ControlSettings, clock: Clock) -> AsyncIterator[Ser
         stack.push_async_callback(roll.close)
         history = await _history(settings, clock)
         stack.push_async_callback(history.close)
-        votes = Votes(clock, half_life_s=settings.votes_half_life_s)
         shared = await _shared(settings, votes)
         if shared is not None:
             stack.push_async_callback(shared.close)
@@ -88,7 +93,9 @@ async def building(settings: ControlSettings, clock: Clock) -> AsyncIterator[Ser
         await rollout.start()
         stack.push_async_callback(rollout.close)
         rules = policy(settings)
-        steering, metrics = live(settings, key, registry, rules, overrides.in_force), Metrics()
+        losses = opinions.losses
+        steering = live(settings, key, registry, rules, overrides.in_force, lambda: losses.running)
+        metrics = Metrics()
         metrics.steered = lambda: {str(why): count for why, count in steering.told.items()}
         yield Service(
             settings=settings,
@@ -103,6 +110,7 @@ async def building(settings: ControlSettings, clock: Clock) -> AsyncIterator[Ser
             history=history,
             votes=votes,
             shared=shared,
+            opinions=opinions,
             ranks=Ranks(),
             clock=clock,
             metrics=metrics,
@@ -111,6 +119,7 @@ async def building(settings: ControlSettings, clock: Clock) -> AsyncIterator[Ser
             live=steering,
             overrides=overrides,
             rollout=rollout,
+            trusted=Trusted(settings.trusted_proxies),
         )
 
 
@@ -149,11 +158,15 @@ def _sight(settings: ControlSettings) -> SightLimits:
 
 
 def _monitor(
-    settings: ControlSettings, registry: WatchedRegistry, clock: Clock, session: aiohttp.ClientSession
+    settings: ControlSettings,
+    registry: WatchedRegistry,
+    clock: Clock,
+    session: aiohttp.ClientSession,
+    quality: Quality,
 ) -> Monitor:
     url = settings.redis_url
     verdicts = RedisVerdicts.connect(url) if url else MemoryVerdicts()
-    monitor = Monitor(registry, verdicts, Prober(session), clock, every_s=settings.probe_every_s)
+    monitor = Monitor(registry, verdicts, Prober(session), clock, every_s=settings.probe_every_s, quality=quality)
     monitor.start()
     return monitor
 

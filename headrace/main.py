@@ -19,6 +19,7 @@ _COMMANDS = {
     "operate.nodes": ("nodes", "drain"),
     "operate.orders": ("purge", "prefetch", "orders"),
     "operate.steer": ("steer",),
+    "operate.qoe": ("qoe",),
     "operate.rollout": ("rollout",),
     "operate.audit": ("audit", "operators"),
     "bench": ("bench",),

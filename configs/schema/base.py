@@ -51,6 +51,12 @@ def _base_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _networks(value: tuple[str, ...]) -> tuple[str, ...]:
+    for each in value:
+        ipaddress.ip_network(each)
+    return value
+
+
 Size = Annotated[int, BeforeValidator(_bytes), Field(ge=0)]
 """Bytes; files and flags may write `10GiB`."""
 BitRate = Annotated[int, BeforeValidator(_bits), Field(gt=0)]
@@ -69,6 +75,8 @@ def _files(value: Any) -> Any:
 
 Files = Annotated[tuple[Path, ...], BeforeValidator(_files), Field(max_length=8)]
 """One file or several."""
+Networks = Annotated[tuple[str, ...], AfterValidator(_networks)]
+"""Networks in CIDR."""
 Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
 """ISO 3166-1 alpha-2, in capitals."""
 Seconds = Annotated[float, Field(gt=0, le=31_536_000)]

@@ -1,19 +1,29 @@
 """Settings of the control process."""
 
-import ipaddress
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from configs.schema.administration import AdministrationSettings
-from configs.schema.base import Address, BaseUrl, Country, Files, Name, Seconds, Settings, host_port, is_loopback
+from configs.schema.base import (
+    Address,
+    BaseUrl,
+    Country,
+    Files,
+    Name,
+    Networks,
+    Seconds,
+    Settings,
+    host_port,
+    is_loopback,
+)
 
 
 class Region(Settings):
     """One region of the installation."""
 
-    networks: tuple[str, ...] = ()
+    networks: Networks = ()
     """Client networks (CIDR) that belong here, whatever the geo database says."""
     countries: tuple[Country, ...] = ()
     """Countries (ISO 3166-1 alpha-2) whose clients belong here, however far they are."""
@@ -25,13 +35,6 @@ class Region(Settings):
     next: tuple[Name, ...] = ()
     """Where to go when no edge here is eligible, nearest first (C-64). Default: the other regions with coordinates, by
     distance, when this one has them."""
-
-    @field_validator("networks")
-    @classmethod
-    def _cidr(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for each in value:
-            ipaddress.ip_network(each)
-        return value
 
     @model_validator(mode="after")
     def _both(self) -> Self:
@@ -79,12 +82,18 @@ class ControlSettings(Settings):
     public_url: BaseUrl | None = None
     """How players reach `listen`, for content steering. Default: http://<listen>; with port 0, or an
     address that stands for all, nobody is steered, and /health says so."""
+    trusted_proxies: Networks = ()
+    """Networks (CIDR) of the proxies before `listen`: the router takes a client's address from X-Forwarded-For of them
+    alone, and of it the right-most address that is not theirs (T-022)."""
     pathways: int = Field(default=3, ge=1, le=8)
     """Edges that a session's master playlist names; with 1 running sessions are not steered."""
     session_mbps: float = Field(default=4.0, gt=0, le=1000)
     """Egress that a session is expected to add, until the edge's heartbeats show it."""
     leave_load: float = Field(default=90.0, gt=0, le=100)
     """Load from which running sessions leave an edge, a share of them, until it is back at `eligible_load`."""
+    quality_loss: float = Field(default=0.9, ge=0, le=0.9)
+    """Share of its sessions that an edge loses to others of its region at most, for players fare clearly worse there,
+    or for it is degraded; 0: neither moves anybody."""
     steer_wrong_ttl_s: int = Field(default=5, ge=1, le=3600)
     """Players ask for steering again after this when something is wrong for their session."""
     steer_calm_ttl_s: int = Field(default=300, ge=1, le=3600)

@@ -1,18 +1,11 @@
 """Settings of the origin processes: API, delivery and ingest worker."""
 
-import ipaddress
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
-from configs.schema.base import Address, BaseUrl, Country, Files, Name, NodeIdentity, Seconds, Settings, Size
-
-
-def _networks(value: tuple[str, ...]) -> tuple[str, ...]:
-    for each in value:
-        ipaddress.ip_network(each)
-    return value
+from configs.schema.base import Address, BaseUrl, Country, Files, Name, Networks, NodeIdentity, Seconds, Settings, Size
 
 
 class OriginSettings(Settings):
@@ -49,7 +42,7 @@ class OriginSettings(Settings):
     home_country: Country | None = None
     """Country of viewers whose address no database places. None: nobody knows, and such a viewer gets only titles
     without territory rules."""
-    trusted_proxies: Annotated[tuple[str, ...], AfterValidator(_networks)] = ()
+    trusted_proxies: Networks = ()
     """Networks (CIDR) of the proxies before this listener: X-Forwarded-For is believed from them alone, and of it the
     right-most address that is not theirs (T-022)."""
     profile: Name = "demo"

@@ -59,6 +59,10 @@ class EdgeRow(Message):
     capacity_mbps: int
     latency_ms: float | None
     samples: int
+    state: str
+    """As the health monitor judges it: up, degraded or down."""
+    loss: float
+    """Share of its sessions, 0 to 1, that it loses: its players fare worse than its neighbours', or it is degraded."""
     override: str | None
     """Id of the override that pins it or keeps it away."""
 
@@ -191,5 +195,6 @@ def explained(service: Service, case: Case) -> Explained:
         session=case.session,
         overrides=service.overrides.in_force(),
         coming=service.coming.view(now),
+        losses=service.opinions.losses.new,
     )
     return Explained.model_validate(asdict(found), strict=False)

@@ -12,6 +12,7 @@ from aiohttp import web
 from control.api.service import Service
 from control.api.steering import steer
 from control.contract.messages import ChooseRequest
+from kit.addresses import client_address
 from kit.errors import BadRequest, Refused
 from origin.contract import urls
 
@@ -30,7 +31,8 @@ def routes(service: Service) -> list[web.RouteDef]:
         tokens = request.query.getall("token", [])
         if len(tokens) != 1 or not _TOKEN.fullmatch(tokens[0]):
             raise Refused("no play token")
-        edge = _edge(service, request.remote or "", content_id, tokens[0])
+        client = client_address(request.remote or "", request.headers.getall("X-Forwarded-For", ()), service.trusted)
+        edge = _edge(service, client, content_id, tokens[0])
         target = urls.with_token(tokens[0], urls.content_prefix(content_id) + file)
         return web.Response(status=302, headers={"Location": edge + target} | _FIELDS)
 

@@ -1,6 +1,6 @@
 """What the handlers share: settings, map, rules and counters of one control process."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from configs.schema.base import host_port
@@ -10,6 +10,7 @@ from control.contract.credential import Credential
 from control.enrolment.service import Enrolment
 from control.health.monitor import Monitor
 from control.observed.model import History
+from control.observed.opinions import Opinions
 from control.observed.quality import Votes
 from control.observed.redis_votes import SharedVotes
 from control.orders.service import Orders
@@ -26,6 +27,7 @@ from control.steering.ranks import Ranks
 from geo.database import Place
 from geo.distance import Point
 from geo.live import Live
+from kit.addresses import Trusted
 from kit.clock import Clock
 
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 (to be told from an address that players can reach)
@@ -47,6 +49,7 @@ class Service:
     history: History
     votes: Votes
     shared: SharedVotes | None
+    opinions: Opinions
     ranks: Ranks
     clock: Clock
     metrics: Metrics
@@ -55,6 +58,7 @@ class Service:
     popular: Popular
     overrides: Book
     rollout: Rollout
+    trusted: Trusted
 
 
 def policy(settings: ControlSettings) -> Policy:
@@ -92,10 +96,13 @@ def live(
     registry: Registry,
     rules: Policy,
     overrides: Callable[[], tuple[Override, ...]],
+    losses: Callable[[], Mapping[str, float]] = dict,
 ) -> Steering:
     """What steers running sessions."""
     host, port = host_port(settings.listen)
     listens = f"http://{settings.listen}" if port and host not in _EVERYWHERE else None
     times = Rules(settings.leave_load, settings.steer_wrong_ttl_s, settings.steer_calm_ttl_s)
     base = settings.public_url or listens
-    return Steering(fleet_key, base, policy=rules, rules=times, picture=registry.map, overrides=overrides)
+    return Steering(
+        fleet_key, base, policy=rules, rules=times, picture=registry.map, overrides=overrides, losses=losses
+    )

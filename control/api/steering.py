@@ -32,6 +32,7 @@ def steer(service: Service, asked: ChooseRequest) -> ChooseAnswer:
     region = service.places.region(asked.client)
     now, coming = service.clock.monotonic(), service.coming
     title, who, said = asked.content_id, asked.session_id, service.overrides.in_force()
+    losses = service.opinions.losses.new
     latency = service.history.latency(client_network(asked.client))
     chosen = choose(
         nodes,
@@ -44,6 +45,7 @@ def steer(service: Service, asked: ChooseRequest) -> ChooseAnswer:
         session=who,
         overrides=said,
         coming=coming.view(now),
+        losses=losses,
     )
     match chosen:
         case Candidates(edges):
@@ -51,7 +53,19 @@ def steer(service: Service, asked: ChooseRequest) -> ChooseAnswer:
             count, told = service.settings.pathways, wishes(said, title, region, who)
             service.popular.sent(title, now)
             warm = service.popular.warm(title, edges[0].node)
-            ways = pathways(chosen, nodes, title, who, now, service.policy, service.ranks, count, warm=warm, said=told)
+            ways = pathways(
+                chosen,
+                nodes,
+                title,
+                who,
+                now,
+                service.policy,
+                service.ranks,
+                count,
+                warm=warm,
+                said=told,
+                losses=losses,
+            )
             coming.sent(ways[0], now)
             session = Session(who, title, region, network_of(asked.client), tuple(each.id for each in ways))
             found = {each.id: each for each in (*ways, *(each.node for each in edges))}.values()

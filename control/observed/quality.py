@@ -3,6 +3,9 @@
 Votes fade with a half-life. In a score a network (/24 or /48) weighs as its votes do, but MOST_SHARE at most; with too
 few networks to fill the scale, the rest of it says that all is well. So what one network says, however many sessions it
 has, moves the score of an edge by MOST_SHARE of the scale and no more.
+
+A complaint is for decisions, which are steeper than scores: what players miss, 0 to 1, where a network weighs
+FIRM_SHARE at most, and that only with FIRM_VOTES; it has no least number of votes, so that no vote makes it jump.
 """
 
 import asyncio
@@ -17,6 +20,10 @@ from kit.clock import Clock
 
 MOST_SHARE = 0.05
 """Of one network in a score (issue 5)."""
+FIRM_SHARE = 1 / 80
+"""Of one network in a complaint."""
+FIRM_VOTES = 5.0
+"""A network with fewer votes weighs less in a complaint."""
 LEAST_VOTES = 10.0
 """Below so many there is no score."""
 MOST_ROWS = 100_000
@@ -94,6 +101,17 @@ class Qoe:
 
 
 @dataclass(frozen=True, slots=True)
+class Opinion:
+    """Score (None with too few votes) and complaint of an edge."""
+
+    score: float | None
+    complaint: float
+
+
+NO_OPINION = Opinion(None, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """Votes of one network and class on one edge, as of `at`."""
 
@@ -133,15 +151,23 @@ def judged(by_network: Mapping[str, Figures]) -> Qoe | None:
     return Qoe(1.0 - min(1.0, lost), total, len(voices))
 
 
-def weights(votes: Sequence[float]) -> list[float]:
-    """The weight of each network in a score: in proportion to its votes, but cut where it would pass MOST_SHARE of what
-    is left of all. They add up to 1 where there are enough networks."""
-    if len(votes) <= 1 / MOST_SHARE:
-        return [MOST_SHARE] * len(votes)
+def complaint(by_network: Mapping[str, Figures]) -> float:
+    """What the players of all networks miss, 0 to 1."""
+    voices = list(by_network.values())
+    shares = weights([each.votes for each in voices], FIRM_SHARE)
+    firm = [min(share, FIRM_SHARE * each.votes / FIRM_VOTES) for share, each in zip(shares, voices, strict=True)]
+    return min(1.0, sum(share * (1.0 - each.score()) for share, each in zip(firm, voices, strict=True)))
+
+
+def weights(votes: Sequence[float], most: float = MOST_SHARE) -> list[float]:
+    """The weight of each network in a score: in proportion to its votes, but cut where it would pass `most` of what is
+    left of all. They add up to 1 where there are enough networks."""
+    if len(votes) <= 1 / most:
+        return [most] * len(votes)
     falling = sorted(votes, reverse=True)
     bound = falling[0]
-    for cut in range(int(1 / MOST_SHARE)):  # so many at most are cut: the next one's share is below by then
-        bound = MOST_SHARE * math.fsum(falling[cut:]) / (1 - MOST_SHARE * cut)
+    for cut in range(int(1 / most)):  # so many at most are cut: the next one's share is below by then
+        bound = most * math.fsum(falling[cut:]) / (1 - most * cut)
         if bound >= falling[cut]:
             break
     kept = [min(each, bound) for each in votes]
@@ -203,6 +229,14 @@ class Votes:
         """Of `qoe` the score alone."""
         found = self.qoe(edge)
         return found.score if found else None
+
+    def opinion(self, edge: str) -> Opinion:
+        """What viewers think of an edge now; not remembered, for who asks for all edges every few seconds."""
+        if edge not in self._of:
+            return NO_OPINION
+        by_network = summed(self.rows(edge), lambda row: row.network)
+        found = judged(by_network)
+        return Opinion(found.score if found else None, complaint(by_network))
 
     def rows(self, edge: str) -> list[Row]:
         """What is known of one edge, faded to now. What has faded away is dropped."""

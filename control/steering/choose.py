@@ -9,6 +9,7 @@ from enum import StrEnum
 from itertools import islice
 
 from control.registry.model import Node, NodeMap
+from control.steering.losses import turned_away
 from control.steering.overrides import Override, Wishes, wishes
 from control.steering.ranks import Offering, Ranks
 from kit.hashing import within
@@ -29,6 +30,11 @@ class Why(StrEnum):
     PINNED = "pinned"
     REGION = "region"
     LATENCY = "latency"
+    QUALITY = "quality"
+    """It came first because the session was turned away from those before it."""
+    POOR = "poor"
+    """The session is of the share that this edge loses: its players fare worse than its neighbours', or it is degraded.
+    It comes behind those of its region that take the session."""
     NEXT_REGION = "next_region"
     BAND = "band"
     RESERVE = "reserve"
@@ -107,19 +113,21 @@ def choose(
     session: str = "",
     overrides: Sequence[Override] = (),
     coming: Mapping[str, float] = NOTHING,
+    losses: Mapping[str, float] = NOTHING,
 ) -> Choice:
     """Candidates for `title` in `region`, `policy.candidates` at most. Never raises.
 
     Edges that an operator pinned come first. The region's eligible edges come next and the next regions' fill up, so
     that a player has somewhere to turn when its edge dies. Higher bands, then reserve edges, are opened only when no
     edge is eligible anywhere. `session` decides percentages of `overrides` (those in force); `coming` is load, in
-    percent, that was sent to an edge and that its heartbeats cannot show yet.
+    percent, that was sent to an edge and that its heartbeats cannot show yet; `losses` is the share of its sessions
+    that an edge loses to others of its region. It makes no edge ineligible: who is turned away by all is by none.
     """
     seek = _Search(nodes, title, now, policy, ranks, wishes(overrides, title, region, session), coming)
     regions = (region, *(each for each in policy.next.get(region, ()) if each != region))
     pinned = seek.pinned()
-    found = pinned + quicker(seek.some(region, policy.eligible_load, Why.REGION, policy.candidates), latency)
-    found = found[: policy.candidates]
+    own = quicker(seek.some(region, policy.eligible_load, Why.REGION, policy.candidates), latency)
+    found = (pinned + better(own, session, losses))[: policy.candidates]
     for neighbour in regions[1:]:
         found += seek.some(neighbour, policy.eligible_load, Why.NEXT_REGION, policy.candidates - len(found))
     for limit in policy.bands if not found else ():
@@ -143,6 +151,17 @@ def quicker(found: list[Candidate], latency: Mapping[str, Latency]) -> list[Cand
     if first.ms - second.ms < MIN_GAIN_MS:
         return found
     return [Candidate(found[1].node, Why.LATENCY), found[0], *found[2:]]
+
+
+def better(found: list[Candidate], session: str, losses: Mapping[str, float]) -> list[Candidate]:
+    """`found`, those that lose the session behind the others."""
+    kept = [each for each in found if not turned_away(session, each.node.id, losses)]
+    if not kept or len(kept) == len(found):
+        return found
+    away = [Candidate(each.node, Why.POOR) for each in found if each not in kept]
+    if kept[0] is not found[0]:
+        kept[0] = Candidate(kept[0].node, Why.QUALITY)
+    return [*kept, *away]
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,10 @@ class Row:
     capacity_mbps: int
     latency_ms: float | None
     samples: int
+    state: str
+    """As the health monitor judges it: up, degraded or down."""
+    loss: float
+    """Share of its sessions, 0 to 1, that it loses: its players fare worse than its neighbours', or it is degraded."""
     override: str | None
     """Id of the override that pinned it or keeps it away."""
 
@@ -81,12 +85,24 @@ def explain(
     session: str = "",
     overrides: Sequence[Override] = (),
     coming: Mapping[str, float] = NOTHING,
+    losses: Mapping[str, float] = NOTHING,
 ) -> Explanation:
     """The decision that `choose` takes on the same arguments, and why."""
     choice = choose(
-        nodes, region, title, now, policy, ranks, latency, session=session, overrides=overrides, coming=coming
+        nodes,
+        region,
+        title,
+        now,
+        policy,
+        ranks,
+        latency,
+        session=session,
+        overrides=overrides,
+        coming=coming,
+        losses=losses,
     )
-    asked = _Asked(nodes, region, title, now, policy, ranks, latency, wishes(overrides, title, region, session), coming)
+    said = wishes(overrides, title, region, session)
+    asked = _Asked(nodes, region, title, now, policy, ranks, latency, said, coming, losses)
     rows = [asked.row(node, choice) for node in nodes.nodes.values() if node.role == "edge"]
     rows.sort(key=lambda row: (row.place is None, row.place or 0, row.region != region, row.region, row.rank))
     return Explanation(
@@ -113,6 +129,7 @@ class _Asked:
     latency: Mapping[str, Latency]
     wishes: Wishes
     coming: Mapping[str, float]
+    losses: Mapping[str, float]
 
     def row(self, node: Node, choice: Choice) -> Row:
         found = choice.edges if isinstance(choice, Candidates) else ()
@@ -135,6 +152,8 @@ class _Asked:
             capacity_mbps=node.capacity_mbps,
             latency_ms=known.ms if known else None,
             samples=known.samples if known else 0,
+            state=node.state,
+            loss=round(self.losses.get(node.id, 0.0), 4),
             override=said.id if said else None,
         )
 

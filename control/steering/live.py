@@ -5,7 +5,7 @@ A genuine token always gets an answer: a player that is refused or told to wait 
 
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
 
@@ -46,10 +46,12 @@ class Live:
         rules: Rules,
         picture: Callable[[], NodeMap],
         overrides: Callable[[], tuple[Override, ...]],
+        losses: Callable[[], Mapping[str, float]] = dict,
     ) -> None:
+        """`losses`: see order."""
         self._key, self.base = steering_key(fleet_key), base
         self._policy, self._rules = policy, rules
-        self._picture, self._overrides = picture, overrides
+        self._picture, self._overrides, self._losses = picture, overrides, losses
         self._changes = Changes((policy.eligible_load, rules.leave_load), rules.calm_ttl_s)
         self._known: Memo[str, Known] = Memo(REMEMBERED)
         self.told: Counter[Why] = Counter()
@@ -83,7 +85,7 @@ class Live:
         nodes, overrides = self._picture(), self._overrides()
         self._changes.look(nodes, now)
         said = wishes(overrides, session.content_id, session.region, session.id)
-        return order(session, place, nodes, now, self._policy, self._rules, self._changes.last, said)
+        return order(session, place, nodes, now, self._policy, self._rules, self._changes.last, said, self._losses())
 
 
 def current(query: str, count: int) -> int:

@@ -5,18 +5,20 @@ moves nobody, an edge that comes back pulls nobody over, and the loss of an edge
 """
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
 from control.registry.model import Node, NodeMap
-from control.steering.choose import Policy
+from control.steering.choose import NOTHING, Policy
+from control.steering.losses import turned_away
 from control.steering.overrides import NO_WISHES, Wishes
 from control.steering.session import Session
 from kit.hashing import draw
 
 WINDOW_S = 60.0
-"""Sessions draw anew this often who leaves an edge that is too full: longer than heartbeats take to show what left."""
+"""Sessions draw anew this often who leaves an edge that is too full: longer than heartbeats take to show what left. Of
+an edge that loses some for what players see, all ask again within it."""
 JITTER = 0.1
 """Calm players ask up to this share earlier: they shall not come in step."""
 
@@ -43,6 +45,8 @@ class Why(StrEnum):
     DRAINING = "draining"
     DOWN = "down"
     PINNED = "pinned"
+    QUALITY = "quality"
+    """It is of the share that its edge loses: players fare worse there than at its neighbours, or it is degraded."""
     LAST_KNOWN = "last_known"
     """No edge of the session is known to serve: the order that it had."""
 
@@ -75,26 +79,35 @@ def order(
     rules: Rules,
     last_change: Callable[[str], float],
     said: Wishes = NO_WISHES,
+    losses: Mapping[str, float] = NOTHING,
 ) -> Order:
     """The order for a session that plays from `session.edges[current]`. Never raises.
 
     `last_change` tells when an edge's standing changed (monotonic, -inf: never seen). `said`: what operators want; an
-    edge that they keep sessions away from counts as draining, one that is pinned comes first while it serves.
+    edge that they keep sessions away from counts as draining, one that is pinned comes first while it serves. `losses`:
+    share of its running sessions that an edge loses to one that would be chosen for a new session.
     """
     found = [nodes.nodes.get(edge) for edge in session.edges]
     states = [_state(edge, node, now, policy, rules, said) for edge, node in zip(session.edges, found, strict=True)]
-    ranked = sorted(range(len(states)), key=lambda place: (states[place], place))
+    away = [turned_away(session.id, edge, losses) for edge in session.edges]
+    ranked = sorted(range(len(states)), key=lambda place: (states[place], away[place], place))
+    best = ranked[0]
     pinned = [p for p in ranked if session.edges[p] in said.pinned and states[p] < State.FULL]
     if min(states) is State.DOWN:
         why = Why.LAST_KNOWN
     elif pinned and pinned[0] != current:
         current, why = pinned[0], Why.PINNED
     else:
-        why = _leaves(session, states[current], found[current], states[ranked[0]], now, policy)
-        current = current if why is Why.STAYS else ranked[0]
+        why = _leaves(session, states[current], found[current], states[best], now, policy)
+        if why is Why.STAYS and away[current] and states[best] is State.GOOD and not (away[best] or pinned):
+            why = Why.QUALITY
+        current = current if why is Why.STAYS else best
     places = (current, *(place for place in ranked if place != current))
     calm = why is Why.STAYS and states[current] is State.GOOD
-    return Order(places, _ttl(session, now, rules, last_change) if calm else round(rules.wrong_ttl_s), why)
+    if not calm:
+        return Order(places, round(rules.wrong_ttl_s), why)
+    ttl = _ttl(session, now, rules, last_change)
+    return Order(places, min(ttl, round(WINDOW_S)) if session.edges[current] in losses else ttl, why)
 
 
 def _state(edge: str, node: Node | None, now: float, policy: Policy, rules: Rules, said: Wishes) -> State:

@@ -4,10 +4,12 @@ A player turns before anybody can tell it where to, so the sessions of one edge 
 would get the whole load of the lost one at once.
 """
 
+from collections.abc import Mapping
 from itertools import chain, islice
 
 from control.registry.model import Node, NodeMap
-from control.steering.choose import Candidates, Policy, Why
+from control.steering.choose import NOTHING, Candidates, Policy, Why
+from control.steering.losses import turned_away
 from control.steering.overrides import NO_WISHES, Wishes
 from control.steering.ranks import Ranks
 from kit.hashing import draw
@@ -30,12 +32,14 @@ def pathways(
     *,
     warm: bool = False,
     said: Wishes = NO_WISHES,
+    losses: Mapping[str, float] = NOTHING,
 ) -> tuple[Node, ...]:
     """At most `count` edges, the first candidate first, those of its region before others.
 
     Where the title has outgrown the edges before it, those have the title too: the next are drawn from them by session,
     which spreads without filling new caches. A `warm` title's sessions are drawn over the next few edges. Those of any
-    other title turn to the same edge: so few of them do not outweigh a second cache that is filled with it.
+    other title turn to the same edge: so few of them do not outweigh a second cache that is filled with it. Edges that
+    lose the session (`losses`) come behind.
     """
 
     def takes(node: Node) -> bool:
@@ -52,7 +56,8 @@ def pathways(
     drawn = holders + list(islice(behind, max(0, wanted - len(holders))))
     drawn.sort(key=lambda node: draw(session, node.id))
     far = (node for node in rest if node.region != first.region)
-    return (first, *islice(chain(drawn, behind, far), count - 1))
+    near = sorted([*drawn, *behind], key=lambda node: turned_away(session, node.id, losses))
+    return (first, *islice(chain(near, far), count - 1))
 
 
 def _takes(node: Node, now: float, policy: Policy, said: Wishes) -> bool:

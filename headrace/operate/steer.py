@@ -40,10 +40,10 @@ def explain(
     if as_json:
         show(answer)
         return
-    table = Table("place", "edge", "region", "why", "rank", "load %", "coming", "ms", "override")
+    table = Table("place", "edge", "region", "why", "rank", "load %", "coming", "loses %", "ms", "override")
     for row in answer["rows"]:
         known = f"{row['latencyMs']:.0f}" if row["latencyMs"] is not None else "-"
-        figures = [str(row["rank"]), f"{row['load']:.1f}", f"{row['coming']:.1f}", known]
+        figures = [str(row["rank"]), f"{row['load']:.1f}", f"{row['coming']:.1f}", f"{row['loss'] * 100:.1f}", known]
         table.add_row(str(row["place"] or "-"), row["id"], row["region"], row["why"], *figures, row["override"] or "-")
     Console().print(table)
     said = f"region {answer['region']}, map version {answer['mapVersion']}"

@@ -251,17 +251,13 @@ class Verifier:
         """The grant, or TokenRefused with its reason."""
         grant = self._genuine(token)
         grant.check(path=path, audience=audience, now=now)
-        if self._changes[0] != self._seen:
-            self._look()
-        if self._words and self._refused(grant):
-            raise TokenRefused(Reason.REVOKED)
-        return grant
+        return self._standing(grant)
 
     def session(self, token: str | None, *, now: float) -> Grant:
         """The grant of a token that opens any media at all now: for what belongs to a session, not to a path."""
         grant = self._genuine(token)
         grant.check(path=grant.path, audience=MEDIA, now=now)
-        return grant
+        return self._standing(grant)
 
     def recall(self, token: str, path: str, now: float) -> Grant | None:
         """The grant of a token that was verified before, when it opens `path` as media at `now`; None: ask `check`."""
@@ -279,6 +275,13 @@ class Verifier:
         if grant is None:
             grant = verify(token, self._keys)
             self._memo.put(token, grant)
+        return grant
+
+    def _standing(self, grant: Grant) -> Grant:
+        if self._changes[0] != self._seen:
+            self._look()
+        if self._words and self._refused(grant):
+            raise TokenRefused(Reason.REVOKED)
         return grant
 
     def _look(self) -> None:

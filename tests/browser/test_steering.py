@@ -4,6 +4,7 @@ All at once through one edge of a whole installation, which is killed, or stoppe
 """
 
 import asyncio
+import json
 import os
 import signal
 from collections.abc import AsyncIterator, Iterator
@@ -22,6 +23,8 @@ pytestmark = pytest.mark.browser
 
 KINDS = ("hls.js", "shaka-hls", "shaka-dash", "dash.js")
 TTL_S = 5
+GRACE_S = 5
+"""Four browsers' players and an installation share the machine's cores."""
 CLIP_S = 75.0
 STALL_MS = 500.0
 SHORT_BUFFER = """
@@ -89,6 +92,8 @@ async def playing(running: Installation) -> AsyncIterator[list[Watching]]:
         for each in pages:
             await _until(each, lambda state: state["time"] > 4, 40)
             await each.page.evaluate(WATCH)
+        for each in pages:  # only now: the first one shall not be at the end of the clip when the last one begins
+            await each.page.evaluate("document.querySelector('video').playbackRate = 2")
         yield pages
 
 
@@ -97,7 +102,6 @@ async def _open(browser: Browser, running: Installation, kind: str) -> Watching:
     await watching.page.add_init_script(SHORT_BUFFER)
     await watching.page.goto(f"{running.line['player']}?player={kind}")
     await _until(watching, lambda state: state["time"] > 0.1, 40)
-    await watching.page.evaluate("document.querySelector('video').playbackRate = 2")
     return watching
 
 
@@ -114,6 +118,14 @@ def _edge(running: Installation, host: str) -> dict[str, Any]:
     return next(dict(edge) for edge in running.line["edges"] if urlsplit(edge["url"]).netloc == host)
 
 
+async def _drains(running: Installation, edge: str) -> None:
+    """The edge acknowledged; control steers by what its next heartbeat says."""
+    path = ("nodes", "show", edge, "--at", str(running.run_file), "--json")
+    deadline = asyncio.get_running_loop().time() + 20
+    while (told := json.loads((await asyncio.to_thread(running.headrace, *path)).stdout))["state"] != "draining":
+        assert asyncio.get_running_loop().time() < deadline, told
+
+
 async def _go_on_elsewhere(pages: list[Watching], left: str, within_s: float) -> None:
     """Every player plays beyond what it had, from another edge, without a stall, an error or a reload."""
     before = {each.kind: (await each.state(), each.masters) for each in pages}
@@ -124,6 +136,25 @@ async def _go_on_elsewhere(pages: list[Watching], left: str, within_s: float) ->
         assert state["edge"] != left, (each.kind, state)
         assert state["worst"] < STALL_MS, (each.kind, state)
         assert each.masters == masters == 1, (each.kind, "asked for its master again")
+
+
+async def test_a_drained_edge_loses_its_sessions_to_others_and_none_to_nobody(steered: Installation) -> None:
+    """Within one TTL every player is told, and asks another edge for its next segment; the drained one serves on."""
+    async with playing(steered) as pages:
+        (host,) = {(await each.state())["edge"] for each in pages}
+        edge = _edge(steered, host)
+        done = await asyncio.to_thread(steered.headrace, "drain", edge["id"], "--at", str(steered.run_file))
+        assert done.returncode == 0, done.stderr
+        try:
+            await _drains(steered, edge["id"])
+            polls = [each.polls for each in pages]
+            for each, before in zip(pages, polls, strict=True):
+                await _until(each, lambda _, each=each, before=before: each.polls > before, TTL_S + GRACE_S)
+            for each in pages:
+                await _until(each, lambda now: now["edge"] != host, TTL_S + GRACE_S)
+            await _go_on_elsewhere(pages, host, 60)
+        finally:
+            await asyncio.to_thread(steered.headrace, "drain", edge["id"], "--undo", "--at", str(steered.run_file))
 
 
 async def test_an_edge_is_killed_and_play_goes_on_from_another(steered: Installation) -> None:

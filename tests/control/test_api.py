@@ -11,6 +11,7 @@ from yarl import URL
 
 from configs.schema.base import NodeIdentity
 from configs.schema.control import ControlSettings, Region
+from control.admin.steering import Case, explained
 from control.api.app import public_app
 from control.api.service import Service
 from control.contract.credential import Credential
@@ -139,6 +140,63 @@ async def test_clients_without_steering_are_sent_to_an_edge(control: Installatio
         assert await ask(f"/r/bbb/v1/master.m3u8{query}") == (403, None)
     for path in ("BBB/v1/x", "bbb/../x", "bbb/v1/%2e%2e/x", "bbb/.hidden", "bbb/v1//x", "bbb/" + "a/" * 20):
         assert (await ask(f"/r/{path}?token={token}"))[0] in (400, 404)
+
+
+@pytest.mark.parametrize(
+    ("proxies", "forwarded", "region"),
+    [
+        ((), "10.2.0.1", "east"),
+        (("127.0.0.0/8",), "10.2.0.1", "west"),
+        (("127.0.0.0/8",), "10.2.0.1, 10.0.0.1", "east"),
+        (("127.0.0.0/8", "10.0.0.0/24"), "10.0.0.9, 10.2.0.1, 10.0.0.1", "west"),
+        (("127.0.0.0/8",), None, "east"),
+        (("192.0.2.0/24",), "10.2.0.1", "east"),
+    ],
+)
+async def test_the_router_takes_a_clients_address_from_its_own_proxies_alone(
+    tmp_path: Path, proxies: tuple[str, ...], forwarded: str | None, region: str
+) -> None:
+    """CTL-04, T-022: the right-most address that is no proxy of ours; what stands left of it anybody may write."""
+    regions = {"east": Region(), "west": Region(networks=("10.2.0.0/16",))}
+    given = {"regions": regions, "default_region": "east", "trusted_proxies": proxies}
+    settings = ControlSettings(fleet_key_file=tmp_path / "fleet", **given)
+    async with (
+        building(settings, CLOCK) as service,
+        listening(public_app(service), "127.0.0.1", 0, drain_s=1) as url,
+        aiohttp.ClientSession() as session,
+    ):
+        made = Installation(service, url, session, tmp_path)
+        for place in regions:
+            await made.beat(f"edge-{place}", report(region=place, url=f"http://{place}.test"))
+        headers = {} if forwarded is None else {"X-Forwarded-For": forwarded}
+        where = f"{url}/r/bbb/v1/master.m3u8?token={'t' * 40}"
+        async with session.get(where, headers=headers, allow_redirects=False) as response:
+            assert response.headers["Location"].startswith(f"http://{region}.test/")
+
+
+async def test_what_players_see_moves_the_choice_and_is_explained(control: Installation) -> None:
+    """Issue 5, part 6: most sessions of an edge where players of many networks fail go to its neighbour."""
+    for name in ("edge-1", "edge-2"):
+        await control.beat(name)
+    first, second = rank("bbb", ["edge-1", "edge-2"])
+    for start in range(0, 96, 32):
+        told = [Quality(network=f"10.0.{n}.0/24", votes=9, failed=9) for n in range(start, start + 32)]
+        status, _ = await control.post(first, "edge", SEEN.format(first), Observations(quality=tuple(told)).encode())
+        assert status == 200
+    await control.service.opinions.round()
+    assert control.service.opinions.losses.new == {first: pytest.approx(0.9)}
+    case = Case(client="10.0.0.1", content="bbb", session="s1")
+    rows = {row.id: (row.place, row.why, row.loss) for row in explained(control.service, case).rows}
+    assert rows == {second: (1, "quality", 0.0), first: (2, "poor", 0.9)}
+    _, answer = await control.choose()
+    assert [each["id"] for each in answer["edges"]] == [second, first]
+    metrics = await (await control.session.get(control.url + "/metrics")).text()
+    assert 'headrace_control_choices_total{why="quality"} 1.0' in metrics
+    for _ in range(3):
+        await control.service.monitor.round()
+    assert control.service.monitor.state().degraded == (first,)
+    await control.service.opinions.round()
+    assert control.service.opinions.losses.new == {first: pytest.approx(0.9)}
 
 
 async def test_the_clients_network_names_the_region(control: Installation) -> None:

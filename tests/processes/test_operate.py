@@ -14,6 +14,7 @@ import pytest
 
 from control.contract.credential import Credential
 from control.contract.messages import HEARTBEAT_PATH
+from control.contract.observations import OBSERVATIONS_PATH, Observations, Quality
 from control.enrol import fleet_key, write_credential
 from origin.contract.headers import NODE
 from tests.control.support import report
@@ -48,9 +49,11 @@ class Control:
 
     def beat(self, node: str) -> None:
         """One heartbeat of an edge."""
+        self.post(node, HEARTBEAT_PATH.format(id=node), report(region="default").encode())
+
+    def post(self, node: str, path: str, body: bytes) -> None:
+        """What an edge tells."""
         write_credential(fleet_key(self.folder / "fleet"), node, "edge", self.folder / "node.json")
-        body = report(region="default").encode()
-        path = HEARTBEAT_PATH.format(id=node)
         signed = Credential.load(self.folder / "node.json").sign(
             "control", method="POST", target=path, now=time.time(), body=body
         )
@@ -117,6 +120,22 @@ def test_steer(control: Control) -> None:
         code, made = control.json("steer", *more)
         assert (code, made["kind"]) == (0, more[0])
         assert control.json("steer", "lift", made["id"])[0] == 0
+
+
+def test_qoe(control: Control) -> None:
+    """Issue 5, part 6: by edge, region, network; nothing of an edge that nobody watched."""
+    assert control.json("qoe") == (0, {"by": "edge", "rows": []})
+    seen = [
+        Quality(network="10.0.1.0/24", votes=30, stalled=15, started=30, startup_ms=700),
+        Quality(network="10.0.2.0/24", votes=10),
+    ]
+    control.post("edge-1", OBSERVATIONS_PATH.format(id="edge-1"), Observations(quality=tuple(seen)).encode())
+    for by, names in (("edge", ["edge-1"]), ("region", ["default"]), ("network", ["10.0.1.0/24", "10.0.2.0/24"])):
+        code, answer = control.json("qoe", "--by", by)
+        assert (code, answer["by"], [row["name"] for row in answer["rows"]]) == (0, by, names)
+    row = control.json("qoe", "--by", "network", "--count", "1")[1]["rows"][0]
+    assert (row["stalledShare"], row["startupMs"], row["failedShare"], row["kbps"]) == (0.5, 700.0, 0.0, None)
+    assert "700" in control.text("qoe", "--by", "edge")
 
 
 def test_nodes_are_let_in_once_and_shut_out(control: Control, tmp_path: Path) -> None:

@@ -73,6 +73,7 @@ def test_a_revoked_token_is_refused_though_it_was_verified_before(tmp_path: Path
     verifier = Verifier(keys, revoked=Reader(publisher.fd))
     assert verifier.check(token, path="/a/b", now=NOW)
     assert verifier.recall(token, "/a/b", NOW)
+    assert verifier.session(token, now=NOW)
     grant = verify(token, keys)
     names = {"token": grant.token_id, "subject": "s1", "key": grant.key_id}
     publisher.put([f"{by}:{names[by]}", "token:another"])
@@ -80,11 +81,17 @@ def test_a_revoked_token_is_refused_though_it_was_verified_before(tmp_path: Path
     with pytest.raises(TokenRefused) as refused:
         verifier.check(token, path="/a/b", now=NOW)
     assert refused.value.reason is Reason.REVOKED
+    with pytest.raises(TokenRefused) as voiceless:
+        verifier.session(token, now=NOW)
+    assert voiceless.value.reason is Reason.REVOKED
+    with pytest.raises(TokenRefused):
+        Verifier(keys, revoked=Reader(publisher.fd)).session(token, now=NOW)
     if by == "key":
         with pytest.raises(TokenRefused):
             verifier.check(other, path="/a/b", now=NOW)
     else:
         assert verifier.check(other, path="/a/b", now=NOW)
+        assert verifier.session(other, now=NOW)
     publisher.put([])
     assert verifier.recall(token, "/a/b", NOW)
     publisher.close()

@@ -1,3 +1,4 @@
+// Every player tells the edge how play goes (CMCD in the query), and asks for nothing more often because of it.
 // One face for three libraries. Each maker takes (video, url, on) and gives {rung, subtitles, choose, close}.
 // `on.segment({url, age, cacheStatus})` after every media segment, `on.subtitles()` when the list is known,
 // `on.fatal(message)` when play is over. Native HLS is never used: what it does cannot be seen from a page.
@@ -15,7 +16,7 @@ function viaHls(video, url, on) {
   const Hls = window.Hls;
   if (!Hls) throw new Error(NO_LIBRARY);
   if (!Hls.isSupported()) throw new Error(NO_MSE);
-  const hls = new Hls({ subtitlePreference: { default: false } });
+  const hls = new Hls({ subtitlePreference: { default: false }, cmcd: {} });
   let recovered = false;
   hls.on(Hls.Events.ERROR, (_, data) => {
     if (!data.fatal) return;
@@ -77,7 +78,7 @@ async function viaShaka(video, url, on) {
   if (!shaka.Player.isBrowserSupported()) throw new Error(NO_MSE);
   const player = new shaka.Player();
   await player.attach(video);
-  player.configure({ streaming: { preferNativeHls: false, preferNativeDash: false } });
+  player.configure({ streaming: { preferNativeHls: false, preferNativeDash: false }, cmcd: { enabled: true } });
   player.addEventListener("error", ({ detail }) => {
     if (detail.category === shaka.util.Error.Category.NETWORK) unlessItGoesOn(video, on, shakaInWords(detail));
     else if (detail.severity === shaka.util.Error.Severity.CRITICAL) on.fatal(shakaInWords(detail));
@@ -121,7 +122,7 @@ async function viaDash(video, url, on) {
   if (!dashjs.supportsMediaSource()) throw new Error(NO_MSE);
   const player = dashjs.MediaPlayer().create();
   player.initialize();
-  player.updateSettings({ streaming: { text: { defaultEnabled: false } } });
+  player.updateSettings({ streaming: { text: { defaultEnabled: false }, cmcd: { enabled: true } } });
   player.on("error", ({ error }) => {
     if (error.code >= 25 && error.code <= 29 && video.readyState > 0) unlessItGoesOn(video, on, dashInWords(error));
     else on.fatal(dashInWords(error));
