@@ -76,7 +76,7 @@ class Roll(Protocol):
         ...
 
     async def revoke(self, node_id: str) -> tuple[str, ...]:
-        """Refuse all names of this node; which they are. The plain id is one of them."""
+        """Refuse all names of this node; which they are, those refused before too. The plain id is one of them."""
         ...
 
     def state(self) -> EnrolmentState:
@@ -89,5 +89,5 @@ class Roll(Protocol):
 
 
 def names_of(node_id: str, names: Collection[str]) -> tuple[str, ...]:
-    """The names of one node: its plain id, and all that were enrolled."""
-    return (node_id, *sorted(name for name in names if name.partition(":")[0] == node_id))
+    """Those of `names` that are one node's, and its plain id. A set: no name comes twice."""
+    return tuple(sorted({node_id, *(name for name in names if name.partition(":")[0] == node_id)}))
