@@ -402,3 +402,25 @@ async def test_a_control_that_falls_silent_is_asked_anew(tmp_path: Path) -> None
         await follower.close()
         server.close()
         await server.wait_closed()
+
+
+async def test_a_revocation_asked_again_under_its_key_is_the_same_order(control: Fleet) -> None:
+    """Its answer may have been lost. Asked a moment later for as long, it ends a moment later: no other order."""
+    orders, now = control.service.orders, CLOCK.wall()
+    first = await orders.issue(Revoke(by="token", what="aa", until=now + 60), key="k")
+    assert await orders.issue(Revoke(by="token", what="aa", until=now + 63), key="k") == first
+    with pytest.raises(OtherOrder):
+        await orders.issue(Revoke(by="token", what="bb", until=now + 60), key="k")
+
+
+async def test_a_purge_that_shields_hold_up_is_told_before_it_is_forgotten(
+    tmp_path: Path, form: dict[str, Any]
+) -> None:
+    async with fleet(tmp_path, orders_kept=10, shield_wait_s=600, **form) as control:
+        await control.beat("shield-1")
+        async with control.node("edge-1") as (_, edge):
+            await until(lambda: edge.did)
+            await control.service.orders.issue(TAG)
+            for number in range(10):
+                await control.service.orders.issue(Revoke(by="node", what=f"edge-{number}", until=CLOCK.wall() + 60))
+            await until(lambda: edge.did == ["purge all", "purge tag title:film"])
