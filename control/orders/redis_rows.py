@@ -92,14 +92,16 @@ class OrderRows:
         if numbers is None:
             newest: list[Any] = await self._redis.zrevrange("orders:index", 0, limit - 1)
             numbers = [int(each) for each in newest]
+        found = [await self._record(number) for number in numbers]
+        return [record for record in found if record]
+
+    async def _record(self, number: int) -> Record | None:
+        """One at a time: the fates of thousands of nodes in many orders at once would hold Redis, and this loop, up."""
         async with self._redis.pipeline(transaction=True) as pipe:
-            wanted = list(numbers)
-            for number in wanted:
-                pipe.hgetall(f"order:{number}")
-                pipe.hgetall(f"order:{number}:fates")
-            rows = await pipe.execute() if wanted else []
-        pairs = zip(wanted, rows[::2], rows[1::2], strict=True)
-        return [_record(number, row, fates) for number, row, fates in pairs if row]
+            pipe.hgetall(f"order:{number}")
+            pipe.hgetall(f"order:{number}:fates")
+            row, fates = await pipe.execute()
+        return _record(number, row, fates) if row else None
 
     async def rung(self, feeds: Feeds) -> None:
         """Wait until a feed has something after what `feeds` has, or RING_S."""

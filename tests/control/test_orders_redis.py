@@ -9,9 +9,10 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+import redis.asyncio
 
 from control.api.app import public_app
-from control.contract.orders import Drain, Order, Purge, Revoke, Targets
+from control.contract.orders import Ack, Drain, Order, Purge, Revoke, Targets
 from control.main import building
 from control.orders.model import OrdersAway
 from control.steering.choose import Candidates, choose
@@ -250,3 +251,16 @@ async def test_a_replica_whose_clock_is_ahead_does_not_tell_edges_early(tmp_path
         await one.service.orders.issue(purge(3))
         await until(lambda: two.orders.state().staged == 3)
         assert (await one.service.orders.status(first.number)).stage == "shields"
+
+
+async def test_many_orders_of_many_nodes_can_be_listed(tmp_path: Path, redis_server: RedisServer) -> None:
+    """Two hundred thousand fates are more than Redis answers in one go before the call is given up."""
+    done = Ack(outcome="done", seconds=0.1).model_dump_json()
+    async with fleet(tmp_path, redis_url=redis_server.url, orders_kept=1000) as control:
+        for number in range(200):
+            await control.service.orders.issue(purge(number))
+        async with redis.asyncio.Redis.from_url(redis_server.url) as link:
+            fates = {f"edge-{n}": f"{CLOCK.wall()} {done}" for n in range(1000)}
+            for number in range(1, 201):
+                await link.hset(f"order:{number}:fates", mapping=fates)  # as acknowledgements write them
+        assert [each.done for each in await control.service.orders.list(200)] == [1000] * 200
