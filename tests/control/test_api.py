@@ -121,6 +121,17 @@ async def test_a_session_with_two_edges_is_steered_for_good(control: Installatio
         assert (response.status, await response.read()) == (403, REFUSAL_BODY)
 
 
+async def test_a_page_may_ask_for_steering_with_cmcd_in_header_fields(control: Installation) -> None:
+    """Fetch: a browser asks first (OPTIONS), without credentials; contracts.md: CORS `*`."""
+    asks = {"Origin": "http://page.test", "Access-Control-Request-Method": "GET"}
+    asks["Access-Control-Request-Headers"] = "cmcd-session"
+    async with control.session.options(f"{control.url}/steer/{'t' * 40}", headers=asks) as response:
+        fields = response.headers
+        assert (response.status, fields["Access-Control-Allow-Origin"]) == (204, "*")
+        assert "CMCD-Session" in fields["Access-Control-Allow-Headers"]
+        assert "GET" in fields["Access-Control-Allow-Methods"]
+
+
 async def test_clients_without_steering_are_sent_to_an_edge(control: Installation) -> None:
     """Issue 5, part 3 (c); T-020: nobody is sent anywhere when there is no edge."""
     token = "t" * 40
