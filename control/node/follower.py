@@ -31,7 +31,7 @@ from control.contract.orders import (
 )
 from control.node import kept as kept_file
 from control.node.applier import Applier
-from control.node.kept import MAX_PREFETCHES, Kept
+from control.node.kept import MAX_PREFETCHES, Kept, Untold
 from control.node.link import ControlLink
 from kit import log
 from kit.backoff import Backoff
@@ -85,6 +85,8 @@ class Follower:
         self._unkept: str | None = None
         self._cursor: str | None = None
         self._asked: asyncio.Task[OrdersAnswer] | None = None
+        self._owed: tuple[Untold, ...] = ()
+        """What control is to hear and the disk has: what was said to be done is still so after a crash."""
         self._owing = asyncio.Event()
         self._owner = Owner("orders")
         self._keeping, self._warming = asyncio.Lock(), asyncio.Lock()
@@ -92,7 +94,7 @@ class Follower:
     async def start(self) -> None:
         """Take up what was kept, at once: a node that drained still does, what was refused still is. Then follow."""
         self._kept = await asyncio.to_thread(kept_file.load, self._directory)
-        self._cursor = self._kept.cursor
+        self._cursor, self._owed = self._kept.cursor, self._kept.untold
         self._applier.drain(self._kept.draining)
         self._refuse(())
         for order in self._kept.prefetches:
@@ -142,7 +144,7 @@ class Follower:
         """Beside the orders: acknowledgements that control cannot keep now must not keep it from being asked."""
         failures = 0
         while True:
-            if not self._kept.untold:
+            if not self._owed:
                 self._owing.clear()
                 await self._owing.wait()
             try:
@@ -271,10 +273,9 @@ class Follower:
             log.get("orders").error("order failed", number=order.number, kind=order.command.kind, detail=detail)
         ack = Ack(outcome=outcome, seconds=min(1e6, round(seconds, 4)), detail=detail[:200])
         self._kept = self._kept.owing(order.number, ack)
-        self._owing.set()
 
     async def _tell(self) -> None:
-        for each in self._kept.untold:
+        for each in self._owed:
             path = ACK_PATH.format(id=self._link.id, number=each.number)
             await self._link.post(path, each.ack, Acked, timeout_s=TELL_S)
             self._kept = self._kept.told(each.number)
@@ -291,3 +292,5 @@ class Follower:
                 log.get("orders").error("not kept", error=str(error))
             else:
                 self._cursor, self._unkept = kept.cursor, None
+            self._owed = kept.untold
+            self._owing.set()

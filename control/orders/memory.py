@@ -80,7 +80,9 @@ class MemoryLog:
         if flying >= self._bounds.in_flight:
             raise TooManyOrders(f"{flying} orders are in flight")
         if isinstance(draft.command, Revoke):
-            stand = sum(each.until > draft.issued for each in self.feeds.revoked.values())
+            ours = draft.command.by == "node"
+            standing = (each for each in self.feeds.revoked.values() if (each.by == "node") is ours)
+            stand = sum(each.until > draft.issued for each in standing)
             if stand >= MAX_REVOKED:
                 raise TooManyOrders(f"{stand} revocations stand")
         if isinstance(draft.command, Drain) and len(self.feeds.draining) >= MAX_DRAINING:
