@@ -13,8 +13,9 @@ MAX_TOKENS = 1000
 """Tokens that wait for their node at a time."""
 MAX_NAMES = 20_000
 """Names enrolled at a time."""
-MAX_REVOKED = 100_000
-"""Names revoked: for ever, until the fleet key is made anew."""
+MAX_REVOKED = 4000
+"""Names revoked: for ever, until the fleet key is made anew. Fewer than shields can be told of
+(contract.orders.MAX_REVOKED): nobody is refused by one tier and served by the other."""
 
 
 class EnrolmentAway(Overloaded):

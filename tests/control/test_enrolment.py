@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 
 from configs.schema.base import NodeIdentity
+from control.contract import orders
 from control.contract.credential import Credential, CredentialRefused
 from control.contract.enrolment import ENROL_PATH, EnrolRequest
 from control.contract.messages import HEARTBEAT_PATH, HeartbeatAnswer
 from control.contract.orders import Revoke
-from control.enrolment.model import EnrolmentAway, TooManyTokens
+from control.enrolment.memory import MemoryRoll
+from control.enrolment.model import MAX_REVOKED, EnrolmentAway, TooManyRevoked, TooManyTokens
 from control.enrolment.redis_form import RedisRoll
 from control.enrolment.service import Enrolment, EnrolmentRefused, NodeRevoked
 from control.node.enrol import fetch
@@ -261,3 +263,16 @@ async def test_a_flood_of_tokens_that_are_none_keeps_no_revocation_back(own_redi
                 assert two.service.enrolment.state().redis == "up"
             finally:
                 over.set()
+
+
+async def test_a_node_that_shields_could_not_be_told_of_is_not_half_revoked(tmp_path: Path) -> None:
+    """The roll is full before the shields are: then a new fleet key is due, and nothing was done."""
+    assert MAX_REVOKED < orders.MAX_REVOKED
+    async with fleet(tmp_path) as control:
+        roll = MemoryRoll()
+        roll.revoked = {f"edge-{n}" for n in range(MAX_REVOKED)}
+        enrolment = Enrolment(b"k" * 32, roll, control.service.registry, CLOCK, control.service.orders)
+        with pytest.raises(TooManyRevoked):
+            await enrolment.revoke("edge-more")
+        enrolment.check("edge-more")
+        assert await control.service.orders.list() == ()
