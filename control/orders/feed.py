@@ -152,7 +152,8 @@ class Feeds:
         feed = self.roles[role]
         place = self._continued(feed, cursor)
         reset = self.standing(node_id, role, now) if place is None else None
-        reached, orders, size = feed.tail if place is None else place, [], 0
+        reached, size = feed.tail if place is None else place, 0
+        orders: list[Order] = []
         for entry in feed.after(reached):
             if entry.meant_for(node_id, region):
                 size += len(entry.order.encode())
