@@ -56,7 +56,7 @@ def ls(
     table = Table("key", "variant", "size", "age s", "fresh for s", "tags")
     for row in shown:
         table.add_row(row.key, row.variant, f"{row.size:,}", f"{row.age:.0f}", f"{row.left:.0f}", " ".join(row.tags))
-    Console().print(table)
+    Console(markup=False).print(table)
 
 
 def _objects(directories: list[Path]) -> Iterator[Listed]:

@@ -4,12 +4,13 @@
 `audit.old.jsonl`. Every call blocks: run it in a thread.
 """
 
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from control.admin.errors import StoreAway
 from control.admin.tokens import Token
@@ -39,7 +40,7 @@ class Journal:
             tokens = _TOKENS.validate_json(self._tokens.read_bytes()) if self._tokens.exists() else []
             old = list(self._entries(self._old))
             new = list(self._entries(self._log))
-        except (OSError, ValidationError) as error:
+        except (OSError, ValueError) as error:  # what pydantic and orjson raise are ValueErrors
             raise SettingsError(f"administration.state_dir: {error}") from None
         self._lines = len(new)
         return tokens, old + new
@@ -78,8 +79,14 @@ class Journal:
 
 
 def _write(descriptor: int, blob: bytes) -> None:
+    """Put it at the end, on the disk; or nothing of it stays: half a line would be the beginning of the next."""
+    before = os.fstat(descriptor).st_size
     try:
-        os.write(descriptor, blob)
+        if os.write(descriptor, blob) < len(blob):  # as on a disk that is full by then
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         os.fsync(descriptor)
+    except OSError:
+        os.ftruncate(descriptor, before)
+        raise
     finally:
         os.close(descriptor)

@@ -12,9 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import orjson
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
+from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from configs.schema.administration import AdministrationSettings
@@ -24,9 +22,9 @@ from control.admin.scripts import APPEND, CLAIM, PUT_TOKEN, SETTLE, TAKE
 from control.admin.store import LOCK_S, MOST_KEPT_BYTES, Claim, Claimed, Kept, Running
 from control.admin.tokens import Token
 from control.admin.trail import FIRST, Entry, Record, chained
+from control.connected import connected
 from kit.errors import Conflict
 
-TIMEOUT_S = 1.0
 CONNECTIONS = 16
 APPENDS = 32
 """Other processes may put an entry at the end between our look and our append; so often we look again."""
@@ -47,18 +45,8 @@ class RedisStore:
 
     @classmethod
     def connect(cls, url: str, settings: AdministrationSettings) -> "RedisStore":
-        """A store at `url`; nothing is sent yet. A call fails after TIMEOUT_S and is not repeated here."""
-        pool = BlockingConnectionPool.from_url(  # more calls at once than connections: they wait in line
-            url,
-            timeout=TIMEOUT_S,
-            protocol=2,
-            decode_responses=True,
-            socket_timeout=TIMEOUT_S,
-            socket_connect_timeout=TIMEOUT_S,
-            retry=Retry(NoBackoff(), 0),
-            max_connections=CONNECTIONS,
-        )
-        return cls(Redis.from_pool(pool), settings)
+        """A store at `url`; nothing is sent yet."""
+        return cls(connected(url, connections=CONNECTIONS), settings)
 
     async def tokens(self) -> list[Token]:
         """See Store."""

@@ -69,6 +69,11 @@ async def sender(request: web.Request, service: Service) -> Signed:
     return node
 
 
+def reply(message: Message) -> web.Response:
+    """The answer to one signer. No cache may keep it: what it says is for that node, and for now."""
+    return web.Response(body=message.encode(), content_type="application/json", headers={"Cache-Control": "no-store"})
+
+
 def parsed(model: type[M], body: bytes) -> M:
     """The message in `body`. BadRequest names the first field that is wrong."""
     try:

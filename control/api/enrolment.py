@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from control.api.bodies import parsed, read
+from control.api.bodies import parsed, read, reply
 from control.api.service import Service
 from control.contract.enrolment import ENROL_PATH, EnrolAnswer, EnrolRequest
 
@@ -13,10 +13,8 @@ def routes(service: Service) -> list[web.RouteDef]:
     async def enrol(request: web.Request) -> web.Response:
         asked = parsed(EnrolRequest, await read(request))
         made = await service.enrolment.enrol(asked.token, asked.id, asked.role)
-        answer = EnrolAnswer(
-            id=made.id, role=asked.role, serial=made.serial, secrets=made.secrets, accepts=made.accepts
+        return reply(
+            EnrolAnswer(id=made.id, role=asked.role, serial=made.serial, secrets=made.secrets, accepts=made.accepts)
         )
-        headers = {"Cache-Control": "no-store"}
-        return web.Response(body=answer.encode(), content_type="application/json", headers=headers)
 
     return [web.post(ENROL_PATH, enrol)]

@@ -15,6 +15,8 @@ from origin.contract.headers import REFUSAL_BODY, REFUSAL_STATUS, REQUEST_ID
 
 RETRY_AFTER_S = 2
 TRACE_FRAMES = 12
+PATH_CHARS = 200
+"""Of a refused request's path in the log: whoever sends it chose it."""
 ID = web.RequestKey("id", str)
 """A request's id, for handlers that put it on record."""
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -32,7 +34,8 @@ def middleware(metrics: Metrics) -> Middleware:
             response = await handler(request)
         except Refused as error:
             metrics.refused.labels(error.kind).inc()
-            log.get("api").warning("refused", reason=str(error), kind=error.kind, path=request.path, id=request_id)
+            path = request.path[:PATH_CHARS]
+            log.get("api").warning("refused", reason=str(error), kind=error.kind, path=path, id=request_id)
             response = refusal()
         except HeadraceError as error:
             metrics.errors.labels(error.kind).inc()

@@ -33,7 +33,9 @@ def _health(service: Service) -> dict[str, object]:
     nodes, state, now = service.registry.map(), service.registry.state(), service.clock.monotonic()
     orders, monitor = service.orders.state(), service.monitor.state()
     alive = [node for node in nodes.nodes.values() if node.alive(now, service.settings.expiry_s)]
-    regions = {name: dict(Counter(n.role for n in alive if n.region == name)) for name in service.settings.regions}
+    regions: dict[str, Counter[str]] = {name: Counter() for name in service.settings.regions}
+    for node in alive:  # once: anybody may ask, and there may be ten thousand
+        regions.setdefault(node.region, Counter())[node.role] += 1
     doubts = "away" in (state.redis, orders.redis) or monitor.abstaining_s is not None or monitor.blind
     return {
         "status": "degraded" if doubts else "ok",

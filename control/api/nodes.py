@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from control.api.bodies import RoleRefused, parsed, sender
+from control.api.bodies import RoleRefused, parsed, reply, sender
 from control.api.service import Service
 from control.contract.messages import HEARTBEAT_PATH, LEAVE_PATH, HeartbeatAnswer, Report
 from kit.errors import Unprocessable
@@ -32,7 +32,8 @@ def routes(service: Service) -> list[web.RouteDef]:
 
 def _answer(service: Service, version: int, snapshot: int = 0) -> web.Response:
     settings = service.settings
-    answer = HeartbeatAnswer(
-        map_version=version, expiry_s=settings.expiry_s, interval_s=settings.interval_s, snapshot=snapshot
+    return reply(
+        HeartbeatAnswer(
+            map_version=version, expiry_s=settings.expiry_s, interval_s=settings.interval_s, snapshot=snapshot
+        )
     )
-    return web.Response(body=answer.encode(), content_type="application/json")

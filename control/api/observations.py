@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from control.api.bodies import RoleRefused, parsed, sender
+from control.api.bodies import RoleRefused, parsed, reply, sender
 from control.api.service import Service
 from control.contract.observations import OBSERVATIONS_PATH, Observations, ObservationsAnswer
 
@@ -23,7 +23,6 @@ def routes(service: Service) -> list[web.RouteDef]:
         for each in seen.quality:
             service.metrics.votes.labels(each.stream).inc(each.votes)
             service.metrics.stalled.labels(each.stream).inc(each.stalled)
-        answer = ObservationsAnswer(taken=len(seen.round_trips) + len(seen.quality))
-        return web.Response(body=answer.encode(), content_type="application/json")
+        return reply(ObservationsAnswer(taken=len(seen.round_trips) + len(seen.quality)))
 
     return [web.post(OBSERVATIONS_PATH, take)]

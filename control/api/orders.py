@@ -4,9 +4,8 @@ import re
 
 from aiohttp import web
 
-from control.api.bodies import parsed, sender
+from control.api.bodies import parsed, reply, sender
 from control.api.service import Service
-from control.contract.messages import Message
 from control.contract.orders import ACK_PATH, CURSOR_PATTERN, ORDERS_PATH, Ack, Acked
 from kit.errors import BadRequest
 
@@ -22,7 +21,7 @@ def routes(service: Service) -> list[web.RouteDef]:
         def gone() -> bool:
             return request.transport is None or request.transport.is_closing()
 
-        return _json(await service.orders.wait(node.node_id, node.role, _cursor(request), gone=gone))
+        return reply(await service.orders.wait(node.node_id, node.role, _cursor(request), gone=gone))
 
     async def ack(request: web.Request) -> web.Response:
         node = await sender(request, service)
@@ -30,7 +29,7 @@ def routes(service: Service) -> list[web.RouteDef]:
         said = parsed(Ack, node.body)
         await service.orders.ack(node.node_id, number, said)
         service.metrics.acks.labels(said.outcome).inc()
-        return _json(Acked(number=number))
+        return reply(Acked(number=number))
 
     return [web.get(ORDERS_PATH, after, allow_head=False), web.post(ACK_PATH, ack)]
 
@@ -47,7 +46,3 @@ def _number(text: str) -> int:
     if not 1 <= number <= MOST_NUMBER:
         raise BadRequest("number: not an order's number")
     return number
-
-
-def _json(message: Message) -> web.Response:
-    return web.Response(body=message.encode(), content_type="application/json")

@@ -4,8 +4,16 @@ from aiohttp import web
 
 from control.api.service import Service
 from control.steering.live import PATH
+from origin.contract.headers import CMCD_REQUEST
 
 FIELDS = {"Access-Control-Allow-Origin": "*", "Cache-Control": "no-store", "Content-Type": "application/json"}
+PREFLIGHT = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Methods": "GET, HEAD, OPTIONS",
+    "Access-Control-Allow-Headers": CMCD_REQUEST,
+    "Access-Control-Max-Age": "86400",
+}
+"""A player may send CMCD in header fields here too (CTA-5004); its browser asks first."""
 
 
 def routes(service: Service) -> list[web.RouteDef]:
@@ -16,4 +24,7 @@ def routes(service: Service) -> list[web.RouteDef]:
         body = service.live.answer(token, query, service.clock.monotonic())
         return web.Response(body=body, headers=FIELDS)
 
-    return [web.get(PATH + "{token}", answer)]
+    async def preflight(_: web.Request) -> web.Response:
+        return web.Response(status=204, headers=PREFLIGHT)
+
+    return [web.get(PATH + "{token}", answer), web.options(PATH + "{token}", preflight)]

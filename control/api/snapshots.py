@@ -4,7 +4,7 @@ import base64
 
 from aiohttp import web
 
-from control.api.bodies import sender
+from control.api.bodies import reply, sender
 from control.api.service import Service
 from control.contract.credential import node_secret
 from control.contract.snapshots import SNAPSHOT_PATH
@@ -17,7 +17,6 @@ def routes(service: Service) -> list[web.RouteDef]:
         node = await sender(request, service)
         key = service.credential.accepts[node.role]
         secret = node_secret(base64.urlsafe_b64decode(key + "=" * (-len(key) % 4)), node.name)
-        answer = service.rollout.snapshot(node.node_id, node.role, secret)
-        return web.Response(body=answer.encode(), content_type="application/json")
+        return reply(service.rollout.snapshot(node.node_id, node.role, secret))
 
     return [web.get(SNAPSHOT_PATH, snapshot, allow_head=False)]

@@ -2,14 +2,14 @@
 
 from aiohttp import web
 
-from control.api.bodies import RoleRefused, parsed, signed
+from control.api.bodies import RoleRefused, parsed, reply, signed
 from control.api.service import Service
 from control.contract.errors import NoEdgeLeft
 from control.contract.messages import CHOOSE_PATH, ChooseAnswer, ChooseRequest, Edge
 from control.steering.choose import Candidates, NoEdge, choose
 from control.steering.overrides import wishes
 from control.steering.pathways import pathways
-from control.steering.session import Session, network_of
+from control.steering.session import Session
 from geo.network import client_network
 
 
@@ -20,20 +20,21 @@ def routes(service: Service) -> list[web.RouteDef]:
         asker = await signed(request, service)
         if asker.role != "origin":
             raise RoleRefused(f"{asker.node_id!r} is {asker.role}; only origin asks for edges")
-        chosen = steer(service, parsed(ChooseRequest, asker.body))
-        return web.Response(body=chosen.encode(), content_type="application/json")
+        return reply(steer(service, parsed(ChooseRequest, asker.body)))
 
     return [web.post(CHOOSE_PATH, answer)]
 
 
-def steer(service: Service, asked: ChooseRequest) -> ChooseAnswer:
-    """The answer to one question; NoEdgeLeft when there is none."""
+def steer(service: Service, asked: ChooseRequest, *, counts: bool = True) -> ChooseAnswer:
+    """The answer to one question; NoEdgeLeft when there is none. `counts`: a session begins, as origin says; what a
+    stranger asks for must not move those of others."""
     nodes = service.registry.map()
     region = service.places.region(asked.client)
     now, coming = service.clock.monotonic(), service.coming
     title, who, said = asked.content_id, asked.session_id, service.overrides.in_force()
     losses = service.opinions.losses.new
-    latency = service.history.latency(client_network(asked.client))
+    network = client_network(asked.client)
+    latency = service.history.latency(network)
     chosen = choose(
         nodes,
         region,
@@ -51,7 +52,8 @@ def steer(service: Service, asked: ChooseRequest) -> ChooseAnswer:
         case Candidates(edges):
             service.metrics.choices.labels(edges[0].why).inc()
             count, told = service.settings.pathways, wishes(said, title, region, who)
-            service.popular.sent(title, now)
+            if counts:
+                service.popular.sent(title, now)
             warm = service.popular.warm(title, edges[0].node)
             ways = pathways(
                 chosen,
@@ -66,8 +68,9 @@ def steer(service: Service, asked: ChooseRequest) -> ChooseAnswer:
                 said=told,
                 losses=losses,
             )
-            coming.sent(ways[0], now)
-            session = Session(who, title, region, network_of(asked.client), tuple(each.id for each in ways))
+            if counts:
+                coming.sent(ways[0], now)
+            session = Session(who, title, region, network, tuple(each.id for each in ways))
             found = {each.id: each for each in (*ways, *(each.node for each in edges))}.values()
             return ChooseAnswer(
                 edges=tuple(Edge(id=each.id, url=each.url) for each in found),

@@ -15,10 +15,12 @@ LONG_POLL_S = 25.0
 """Control answers a question for orders after this at the latest, with none."""
 BATCH = 32
 """Orders in one answer at most."""
+BATCH_BYTES = 128 * 1024
+"""Of all orders in one answer, where it has more than one: with all that may stand it is below MAX_ANSWER_BYTES."""
 MAX_PATHS = 64
 """Paths in one prefetch at most."""
 MAX_REVOKED = 4096
-"""Revocations that stand at a time at most."""
+"""Revocations that stand at a time at most, of nodes (which shields hear) and of play tokens (edges) each."""
 MAX_ANSWER_BYTES = 2**20
 """No answer to a question for orders is larger."""
 CURSOR_PATTERN = r"^[a-z0-9]{8,32}\.[0-9]{1,16}-[0-9]{1,16}$"

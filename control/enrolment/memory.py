@@ -33,7 +33,7 @@ class MemoryRoll:
 
     async def revoke(self, node_id: str) -> tuple[str, ...]:
         """See Roll."""
-        names = names_of(node_id, self._names)
+        names = names_of(node_id, self._names | self.revoked)
         self.revoked |= set(names)
         self._names -= set(names)
         return names

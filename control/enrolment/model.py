@@ -13,8 +13,9 @@ MAX_TOKENS = 1000
 """Tokens that wait for their node at a time."""
 MAX_NAMES = 20_000
 """Names enrolled at a time."""
-MAX_REVOKED = 100_000
-"""Names revoked: for ever, until the fleet key is made anew."""
+MAX_REVOKED = 4000
+"""Names revoked: for ever, until the fleet key is made anew. Fewer than shields can be told of
+(contract.orders.MAX_REVOKED): nobody is refused by one tier and served by the other."""
 
 
 class EnrolmentAway(Overloaded):
@@ -76,7 +77,7 @@ class Roll(Protocol):
         ...
 
     async def revoke(self, node_id: str) -> tuple[str, ...]:
-        """Refuse all names of this node; which they are. The plain id is one of them."""
+        """Refuse all names of this node; which they are, those refused before too. The plain id is one of them."""
         ...
 
     def state(self) -> EnrolmentState:
@@ -89,5 +90,5 @@ class Roll(Protocol):
 
 
 def names_of(node_id: str, names: Collection[str]) -> tuple[str, ...]:
-    """The names of one node: its plain id, and all that were enrolled."""
-    return (node_id, *sorted(name for name in names if name.partition(":")[0] == node_id))
+    """Those of `names` that are one node's, and its plain id. A set: no name comes twice."""
+    return tuple(sorted({node_id, *(name for name in names if name.partition(":")[0] == node_id)}))

@@ -5,10 +5,9 @@ import asyncio
 from typing import Any, Self
 
 from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from control.connected import connected
 from control.enrolment.model import (
     MAX_NAMES,
     MAX_TOKENS,
@@ -23,7 +22,6 @@ from kit.tasks import Owner
 
 LOOK_S = 0.4
 """A revocation is known to every control process after this."""
-TIMEOUT_S = 1.0
 FAILURES = (RedisError, OSError, TimeoutError)
 _INVITE = """
 -- ARGV: hash, invitation, expires, now, most tokens, most names
@@ -58,18 +56,18 @@ return redis.call('SCARD', 'enrol:revoked')
 class RedisRoll:
     """A Roll over Redis. `start` inside the loop, `close` at the end."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, looking: Redis) -> None:
+        """`looking` is for revocations alone: whoever floods control with tokens that are none holds up no node's."""
         self.revoked: frozenset[str] = frozenset()
-        self._redis = redis
-        self._invite, self._redeem, self._revoke = map(redis.register_script, (_INVITE, _REDEEM, _REVOKE))
+        self._redis, self._looking = redis, looking
+        self._invite, self._redeem = map(redis.register_script, (_INVITE, _REDEEM))
+        self._revoke = looking.register_script(_REVOKE)
         self._owner, self._closing, self._error = Owner("enrolment"), False, ""
 
     @classmethod
     def connect(cls, url: str) -> Self:
         """At `url`; nothing is sent yet."""
-        common: dict[str, Any] = {"protocol": 2, "decode_responses": True, "retry": Retry(NoBackoff(), 0)}
-        common |= {"socket_timeout": TIMEOUT_S, "socket_connect_timeout": TIMEOUT_S, "max_connections": 8}
-        return cls(Redis.from_url(url, **common))
+        return cls(connected(url, connections=8), connected(url, connections=2))
 
     async def start(self) -> None:
         """Read the revoked names once (Redis may be away already) and keep them fresh from then on."""
@@ -112,8 +110,8 @@ class RedisRoll:
     async def revoke(self, node_id: str) -> tuple[str, ...]:
         """See Roll."""
         try:
-            enrolled: set[Any] = await self._redis.smembers("enrol:names")
-            names = names_of(node_id, enrolled)
+            known: set[Any] = await self._looking.sunion(["enrol:names", "enrol:revoked"])
+            names = names_of(node_id, known)
             await self._revoke(args=list(names))
         except FAILURES as error:
             raise _away(error) from None
@@ -129,6 +127,7 @@ class RedisRoll:
         self._closing = True  # a call to Redis may swallow the cancellation
         await self._owner.close()
         await self._redis.aclose()
+        await self._looking.aclose()
 
     async def _run(self) -> None:
         while not self._closing:
@@ -138,7 +137,7 @@ class RedisRoll:
     async def _look(self) -> None:
         """Revoked is for ever: what this process knows and Redis does not, Redis has lost."""
         try:
-            there: set[Any] = await self._redis.smembers("enrol:revoked")
+            there: set[Any] = await self._looking.smembers("enrol:revoked")
             if lost := self.revoked - there:
                 await self._revoke(args=sorted(lost))
         except FAILURES as error:

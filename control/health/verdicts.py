@@ -6,13 +6,11 @@ from collections.abc import Mapping
 from typing import Any, Protocol, Self
 
 from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from control.connected import connected
 from control.health.rules import State, Verdict
 
-TIMEOUT_S = 1.0
 FAILURES = (RedisError, OSError, TimeoutError)
 _TURN = """
 -- ARGV: who, for how long in ms. Whose turn it is keeps it; another takes it when that is over.
@@ -92,9 +90,7 @@ class RedisVerdicts:
     @classmethod
     def connect(cls, url: str) -> Self:
         """At `url`; nothing is sent yet."""
-        common: dict[str, Any] = {"protocol": 2, "decode_responses": True, "retry": Retry(NoBackoff(), 0)}
-        common |= {"socket_timeout": TIMEOUT_S, "socket_connect_timeout": TIMEOUT_S, "max_connections": 8}
-        return cls(Redis.from_url(url, **common))
+        return cls(connected(url, connections=8))
 
     async def turn(self, seconds: float) -> bool:
         """See Verdicts."""

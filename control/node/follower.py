@@ -31,7 +31,7 @@ from control.contract.orders import (
 )
 from control.node import kept as kept_file
 from control.node.applier import Applier
-from control.node.kept import MAX_PREFETCHES, Kept
+from control.node.kept import MAX_PREFETCHES, Kept, Untold
 from control.node.link import ControlLink
 from kit import log
 from kit.backoff import Backoff
@@ -85,18 +85,22 @@ class Follower:
         self._unkept: str | None = None
         self._cursor: str | None = None
         self._asked: asyncio.Task[OrdersAnswer] | None = None
+        self._owed: tuple[Untold, ...] = ()
+        """What control is to hear and the disk has: what was said to be done is still so after a crash."""
+        self._owing = asyncio.Event()
         self._owner = Owner("orders")
-        self._keeping, self._telling, self._warming = asyncio.Lock(), asyncio.Lock(), asyncio.Lock()
+        self._keeping, self._warming = asyncio.Lock(), asyncio.Lock()
 
     async def start(self) -> None:
         """Take up what was kept, at once: a node that drained still does, what was refused still is. Then follow."""
         self._kept = await asyncio.to_thread(kept_file.load, self._directory)
-        self._cursor = self._kept.cursor
+        self._cursor, self._owed = self._kept.cursor, self._kept.untold
         self._applier.drain(self._kept.draining)
         self._refuse(())
         for order in self._kept.prefetches:
             self._owner.spawn("prefetch", self._prefetched(order))
         self._owner.spawn("follow", self._run(), endless=True)
+        self._owner.spawn("tell", self._tell_all(), endless=True)
 
     def state(self) -> FollowerState:
         """How following goes."""
@@ -126,7 +130,6 @@ class Follower:
         failures = 0
         while True:
             try:
-                await self._tell()
                 await self._do(await self._ask())
             except HeadraceError as error:
                 self._error = str(error)
@@ -136,6 +139,23 @@ class Follower:
                 await asyncio.sleep(AGAIN.delay_s(failures - 1, random.random()))  # noqa: S311 (jitter)
             else:
                 failures, self._error = 0, None
+
+    async def _tell_all(self) -> None:
+        """Beside the orders: acknowledgements that control cannot keep now must not keep it from being asked."""
+        failures = 0
+        while True:
+            if not self._owed:
+                self._owing.clear()
+                await self._owing.wait()
+            try:
+                await self._tell()
+            except HeadraceError as error:
+                if not failures:
+                    log.get("orders").warning("acknowledgements are not heard", error=str(error))
+                failures += 1
+                await asyncio.sleep(AGAIN.delay_s(failures - 1, random.random()))  # noqa: S311 (jitter)
+            else:
+                failures = 0
 
     async def _ask(self) -> OrdersAnswer:
         path = ORDERS_PATH.format(id=self._link.id)
@@ -244,10 +264,6 @@ class Follower:
             self._kept = self._kept.with_(prefetches=left)
             self._note(order, outcome, time.monotonic() - began, detail)
             await self._keep()
-        try:
-            await self._tell()
-        except HeadraceError as error:
-            log.get("orders").warning("not acknowledged yet", number=order.number, error=str(error))
 
     # what control is to hear, and what is kept
 
@@ -259,14 +275,11 @@ class Follower:
         self._kept = self._kept.owing(order.number, ack)
 
     async def _tell(self) -> None:
-        async with self._telling:
-            told = False
-            for each in self._kept.untold:
-                path = ACK_PATH.format(id=self._link.id, number=each.number)
-                await self._link.post(path, each.ack, Acked, timeout_s=TELL_S)
-                self._kept, told = self._kept.told(each.number), True
-            if told:
-                await self._keep()
+        for each in self._owed:
+            path = ACK_PATH.format(id=self._link.id, number=each.number)
+            await self._link.post(path, each.ack, Acked, timeout_s=TELL_S)
+            self._kept = self._kept.told(each.number)
+        await self._keep()
 
     async def _keep(self) -> None:
         """A disk that takes no note is told in /health; a restart then begins anew."""
@@ -279,3 +292,5 @@ class Follower:
                 log.get("orders").error("not kept", error=str(error))
             else:
                 self._cursor, self._unkept = kept.cursor, None
+            self._owed = kept.untold
+            self._owing.set()

@@ -11,10 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
 from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from control.connected import connected
 from control.contract.observations import RoundTrip
 from control.observed.memory import MemoryHistory
 from control.observed.model import MOST_EDGES, MOST_SAMPLES, WEIGHT, HistoryState, Trip
@@ -25,7 +24,6 @@ from kit.tasks import Owner
 
 POLL_S = 2.0
 """Age of what other control processes noted, at most, while Redis answers."""
-TIMEOUT_S = 1.0
 BATCH = 500
 """Networks read in one go."""
 KEPT_HALF_LIVES = 8
@@ -98,16 +96,7 @@ class RedisHistory:
     @classmethod
     def connect(cls, url: str, clock: Clock, *, half_life_s: float, most: int) -> Self:
         """A history at `url`; nothing is sent yet."""
-        redis = Redis.from_url(
-            url,
-            protocol=2,
-            decode_responses=True,
-            socket_timeout=TIMEOUT_S,
-            socket_connect_timeout=TIMEOUT_S,
-            retry=Retry(NoBackoff(), 0),
-            max_connections=16,
-        )
-        return cls(redis, clock, half_life_s=half_life_s, most=most)
+        return cls(connected(url, connections=16), clock, half_life_s=half_life_s, most=most)
 
     async def start(self) -> None:
         """Read what others know (Redis may be away), and keep up from then on."""

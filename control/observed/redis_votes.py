@@ -12,10 +12,9 @@ from typing import Any, Self
 
 from pydantic import ValidationError
 from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from control.connected import connected
 from control.contract.observations import Observations, Quality
 from control.observed.quality import Votes
 from kit import log
@@ -26,7 +25,6 @@ MOST_MESSAGES = 2000
 """Kept in the stream, of some kilobytes each."""
 POLL_S = 1.0
 BATCH = 100
-TIMEOUT_S = 1.0
 FAILURES = (RedisError, OSError, TimeoutError)
 
 
@@ -44,16 +42,7 @@ class SharedVotes:
     @classmethod
     def connect(cls, url: str, votes: Votes) -> Self:
         """At `url`; nothing is sent yet."""
-        redis = Redis.from_url(
-            url,
-            protocol=2,
-            decode_responses=True,
-            socket_timeout=TIMEOUT_S,
-            socket_connect_timeout=TIMEOUT_S,
-            retry=Retry(NoBackoff(), 0),
-            max_connections=16,
-        )
-        return cls(redis, votes)
+        return cls(connected(url, connections=16), votes)
 
     async def start(self) -> None:
         """Take in what the stream has (Redis may be away), and keep up from then on."""

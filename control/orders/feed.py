@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from control.contract.orders import BATCH, Drain, Order, OrdersAnswer, Revoke, Standing, Targets, Undrain
+from control.contract.orders import BATCH, BATCH_BYTES, Drain, Order, OrdersAnswer, Revoke, Standing, Targets, Undrain
 
 ROLES = ("shield", "edge")
 """Who takes orders, in the order in which a purge reaches them (contracts.md, Purge across tiers)."""
@@ -152,9 +152,13 @@ class Feeds:
         feed = self.roles[role]
         place = self._continued(feed, cursor)
         reset = self.standing(node_id, role, now) if place is None else None
-        reached, orders = feed.tail if place is None else place, []
+        reached, size = feed.tail if place is None else place, 0
+        orders: list[Order] = []
         for entry in feed.after(reached):
             if entry.meant_for(node_id, region):
+                size += len(entry.order.encode())
+                if orders and size > BATCH_BYTES:
+                    break
                 orders.append(entry.order)
             reached = entry.place
             if len(orders) == self.batch:

@@ -47,13 +47,7 @@ class MemoryLog:
 
     async def tell(self, number: int) -> None:
         """See OrderLog."""
-        draft = self._staged.pop(number, None)
-        self.feeds.staged.pop(number, None)
-        if draft is not None and number in self._records:
-            self._records[number].stage = "edges"
-            for role in draft.later:
-                self._add(role, self._records[number])
-            self.feeds.ring()
+        self._tell(number)
 
     async def ack(self, number: int, node_id: str, ack: Ack, now: float) -> None:
         """See OrderLog."""
@@ -86,7 +80,9 @@ class MemoryLog:
         if flying >= self._bounds.in_flight:
             raise TooManyOrders(f"{flying} orders are in flight")
         if isinstance(draft.command, Revoke):
-            stand = sum(each.until > draft.issued for each in self.feeds.revoked.values())
+            ours = draft.command.by == "node"
+            standing = (each for each in self.feeds.revoked.values() if (each.by == "node") is ours)
+            stand = sum(each.until > draft.issued for each in standing)
             if stand >= MAX_REVOKED:
                 raise TooManyOrders(f"{stand} revocations stand")
         if isinstance(draft.command, Drain) and len(self.feeds.draining) >= MAX_DRAINING:
@@ -97,10 +93,18 @@ class MemoryLog:
         if record.key:
             self._keys[record.key] = record.order.number
         while len(self._records) > self._bounds.kept:
-            number, old = self._records.popitem(last=False)
-            self._keys.pop(old.key, None)
-            self._staged.pop(number, None)
-            self.feeds.staged.pop(number, None)
+            number = next(iter(self._records))
+            self._tell(number)  # before it is forgotten
+            self._keys.pop(self._records.pop(number).key, None)
+
+    def _tell(self, number: int) -> None:
+        draft = self._staged.pop(number, None)
+        self.feeds.staged.pop(number, None)
+        if draft is not None:
+            self._records[number].stage = "edges"
+            for role in draft.later:
+                self._add(role, self._records[number])
+            self.feeds.ring()
 
     def _stage(self, number: int) -> None:
         draft = self._staged.get(number)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from control.contract.orders import Ack, Order, Targets
+from control.contract.orders import Ack, Command, Order, Revoke, Targets
 from control.orders.model import SHOWN, Draft, NodeFate, OrderStatus, OtherOrder, Stage
 
 
@@ -36,7 +36,7 @@ class Record:
 
     def repeated(self, draft: Draft) -> Order:
         """This order, for a draft with the same key. OtherOrder when that says something else."""
-        if (draft.command, draft.targets) != (self.order.command, self.targets):
+        if (_said(draft.command), draft.targets) != (_said(self.order.command), self.targets):
             raise OtherOrder(f"the key was used for order {self.order.number}, which says something else")
         return self.order
 
@@ -67,6 +67,12 @@ class Record:
             failures=tuple(by_outcome["failed"][:SHOWN]),
             missing=tuple(sorted(each.node for each in by_outcome["waiting"])[:SHOWN]),
         )
+
+
+def _said(command: Command) -> Command:
+    """What a command asks for. The end of a revocation is not of it: asked again a moment later for as long, it has
+    another, and the answer to the first asking may have been lost."""
+    return command.model_copy(update={"until": 1.0}) if isinstance(command, Revoke) else command
 
 
 def fate(node_id: str, ack: Ack, issued: float, now: float) -> NodeFate:

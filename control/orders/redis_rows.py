@@ -5,16 +5,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
 from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
+from control.connected import TIMEOUT_S, connected
 from control.contract.orders import MAX_REVOKED, Ack, Drain, Order, Revoke, Targets, Undrain
 from control.orders.feed import ROLES, Entry, Feeds, Staged, place_of, text_of
 from control.orders.model import MAX_DRAINING, Bounds, Draft, NodeFate, TooManyOrders
 from control.orders.record import Record, fate
 from control.orders.scripts import ACK, FOLLOWS, ISSUE, RESTORE, SYNC, TELL
 
-TIMEOUT_S = 1.0
 CONNECTIONS = 64
 RING_S = 1.0
 """Without a ring the picture is brought up to date this often: what has no stream (staged, standing) is seen then."""
@@ -39,13 +37,8 @@ class OrderRows:
 
     @classmethod
     def connect(cls, url: str) -> Self:
-        """Rows at `url`; nothing is sent yet. A call fails after TIMEOUT_S and is not repeated here."""
-        common: dict[str, Any] = {"protocol": 2, "decode_responses": True, "retry": Retry(NoBackoff(), 0)}
-        common["socket_connect_timeout"] = TIMEOUT_S
-        return cls(
-            Redis.from_url(url, socket_timeout=TIMEOUT_S, max_connections=CONNECTIONS, **common),
-            Redis.from_url(url, socket_timeout=TIMEOUT_S + RING_S, max_connections=2, **common),
-        )
+        """Rows at `url`; nothing is sent yet."""
+        return cls(connected(url, connections=CONNECTIONS), connected(url, connections=2, answer_s=TIMEOUT_S + RING_S))
 
     async def issue(self, draft: Draft, key: str, bounds: Bounds, epoch: str) -> Order:
         """See OrderLog. Like all that writes, OtherEpoch where Redis has another log than `epoch`, or none."""
@@ -99,14 +92,16 @@ class OrderRows:
         if numbers is None:
             newest: list[Any] = await self._redis.zrevrange("orders:index", 0, limit - 1)
             numbers = [int(each) for each in newest]
+        found = [await self._record(number) for number in numbers]
+        return [record for record in found if record]
+
+    async def _record(self, number: int) -> Record | None:
+        """One at a time: the fates of thousands of nodes in many orders at once would hold Redis, and this loop, up."""
         async with self._redis.pipeline(transaction=True) as pipe:
-            wanted = list(numbers)
-            for number in wanted:
-                pipe.hgetall(f"order:{number}")
-                pipe.hgetall(f"order:{number}:fates")
-            rows = await pipe.execute() if wanted else []
-        pairs = zip(wanted, rows[::2], rows[1::2], strict=True)
-        return [_record(number, row, fates) for number, row, fates in pairs if row]
+            pipe.hgetall(f"order:{number}")
+            pipe.hgetall(f"order:{number}:fates")
+            row, fates = await pipe.execute()
+        return _record(number, row, fates) if row else None
 
     async def rung(self, feeds: Feeds) -> None:
         """Wait until a feed has something after what `feeds` has, or RING_S."""

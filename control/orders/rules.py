@@ -37,7 +37,7 @@ def check(command: Command, targets: Targets) -> None:
 def may_tell(staged: Staged, nodes: NodeMap, now: float, *, expiry_s: float, seconds: float, most_s: float) -> bool:
     """Whether edges are told of a purge: every shield has acknowledged or is down, or they had `most_s`.
 
-    `now` is monotonic; `seconds` have gone by since the issue.
+    `now` is monotonic; `seconds` have gone by since the caller knows of it.
     """
     alive = {id_ for id_ in staged.waiting if id_ in nodes.nodes and nodes.nodes[id_].alive(now, expiry_s)}
     return not alive or seconds >= most_s

@@ -82,10 +82,16 @@ if next(args.standing.drain) and redis.call('SCARD', 'orders:draining') >= args.
 end
 if next(args.standing.revoke) and redis.call('HLEN', 'orders:revoked') >= args.most_revoked then
   local all = redis.call('HGETALL', 'orders:revoked')
+  local function of_node(name) return string.sub(name, 1, 5) == 'node:' end
+  local stand, ours = 0, of_node(next(args.standing.revoke))
   for i = 1, #all, 2 do
-    if tonumber(all[i + 1]) <= args.issued then redis.call('HDEL', 'orders:revoked', all[i]) end
+    if tonumber(all[i + 1]) <= args.issued then
+      redis.call('HDEL', 'orders:revoked', all[i])
+    elseif of_node(all[i]) == ours then
+      stand = stand + 1
+    end
   end
-  if redis.call('HLEN', 'orders:revoked') >= args.most_revoked then return {'revoked', args.most_revoked, '', ''} end
+  if stand >= args.most_revoked then return {'revoked', args.most_revoked, '', ''} end
 end
 local number = redis.call('INCR', 'orders:number')
 keep(number, args)

@@ -171,12 +171,14 @@ class Orders:
                 self._log.feeds.ring()
 
     async def _stages(self) -> None:
+        since: dict[int, float] = {}
         while not self._closing:  # a call to Redis may swallow the cancellation
             feeds = self._log.feeds
-            bell = feeds.bell
+            bell, now = feeds.bell, self._clock.monotonic()
+            since = {number: since.get(number, now) for number in feeds.staged}
             for staged in tuple(feeds.staged.values()):
-                seconds = self._clock.wall() - staged.issued
-                nodes, now = self._registry.map(), self._clock.monotonic()
+                seconds = now - since[staged.number]  # not from its issue: that is another process's clock
+                nodes = self._registry.map()
                 most = self._shield_wait_s
                 if rules.may_tell(staged, nodes, now, expiry_s=self._expiry_s, seconds=seconds, most_s=most):
                     await self._tell(staged.number, late=seconds >= most)

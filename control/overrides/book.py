@@ -61,7 +61,7 @@ class Book(Protocol):
         ...
 
 
-class Shelf:
+class InForce:
     """The overrides of one moment: those past their end drop out by themselves."""
 
     def __init__(self, clock: Clock) -> None:
@@ -85,24 +85,24 @@ class MemoryBook:
     """A Book in this process alone."""
 
     def __init__(self, clock: Clock) -> None:
-        self._shelf = Shelf(clock)
+        self._picture = InForce(clock)
 
     def in_force(self) -> tuple[Override, ...]:
         """See Book."""
-        return self._shelf.get()
+        return self._picture.get()
 
     async def put(self, override: Override) -> None:
         """See Book."""
-        kept = self._shelf.get()
+        kept = self._picture.get()
         if len(kept) >= MOST:
             raise full()
-        self._shelf.set((*kept, override))
+        self._picture.set((*kept, override))
 
     async def drop(self, override_id: str) -> bool:
         """See Book."""
-        kept = self._shelf.get()
+        kept = self._picture.get()
         left = tuple(each for each in kept if each.id != override_id)
-        self._shelf.set(left)
+        self._picture.set(left)
         return len(left) < len(kept)
 
     async def close(self) -> None:

@@ -5,19 +5,18 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
+from pydantic import ValidationError
+from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from control.overrides.book import MOST, Book, BookAway, MemoryBook, Row, Shelf, full
+from control.connected import TIMEOUT_S, connected
+from control.overrides.book import MOST, Book, BookAway, InForce, MemoryBook, Row, full
 from control.steering.overrides import Override
 from kit import log
 from kit.clock import Clock
 from kit.tasks import Owner
 
 POLL_S = 1.0
-TIMEOUT_S = 1.0
 _PUT = """
 -- ARGV: id, JSON, seconds since the epoch, how many there may be. 0 when there is no room; those past their end go
 for _, row in ipairs(redis.call('HVALS', 'overrides')) do
@@ -35,26 +34,16 @@ class RedisBook:
 
     def __init__(self, redis: Redis, clock: Clock) -> None:
         self._redis, self._clock = redis, clock
-        self._shelf, self._owner = Shelf(clock), Owner("overrides")
+        self._picture, self._owner = InForce(clock), Owner("overrides")
         self._put = redis.register_script(_PUT)
-        self._away = False
+        self._away, self._strange = False, set[str]()
         self._closing = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     @classmethod
     def connect(cls, url: str, clock: Clock) -> "RedisBook":
         """A book at `url`; nothing is sent yet."""
-        pool = BlockingConnectionPool.from_url(
-            url,
-            timeout=TIMEOUT_S,
-            protocol=2,
-            decode_responses=True,
-            socket_timeout=TIMEOUT_S,
-            socket_connect_timeout=TIMEOUT_S,
-            retry=Retry(NoBackoff(), 0),
-            max_connections=4,
-        )
-        return cls(Redis.from_pool(pool), clock)
+        return cls(connected(url, connections=4), clock)
 
     async def start(self) -> None:
         """Read once (Redis may be away) and keep the picture fresh from then on."""
@@ -63,7 +52,7 @@ class RedisBook:
 
     def in_force(self) -> tuple[Override, ...]:
         """See Book."""
-        return self._shelf.get()
+        return self._picture.get()
 
     async def put(self, override: Override) -> None:
         """See Book."""
@@ -106,8 +95,20 @@ class RedisBook:
             self._away = True
             return
         self._away = False
-        found = [Row.model_validate_json(row).override() for row in rows]
-        self._shelf.set(tuple(sorted(found, key=lambda each: (each.until, each.id))))
+        self._take(rows)
+
+    def _take(self, rows: list[str]) -> None:
+        """A row that another version of ours wrote must not keep the others from being followed."""
+        found, strange = [], set()
+        for row in rows:
+            try:
+                found.append(Row.model_validate_json(row).override())
+            except ValidationError:
+                strange.add(row)
+        if strange - self._strange:
+            log.get("overrides").error("overrides that are not understood are not followed", count=len(strange))
+        self._strange = strange
+        self._picture.set(tuple(sorted(found, key=lambda each: (each.until, each.id))))
 
 
 async def opened(url: str | None, clock: Clock) -> Book:

@@ -4,16 +4,14 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
 from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.commands.core import AsyncScript
 
+from control.connected import connected
 from control.contract.messages import Answers
 from control.registry.model import Node, refreshed, standing
 from control.registry.scripts import BEAT, LEAVE, READ
 from kit.clock import Clock
 
-TIMEOUT_S = 1.0
 CONNECTIONS = 64
 CHUNK = 200
 """Nodes told in one round trip after an outage."""
@@ -34,16 +32,8 @@ class RedisRows:
     def connect(
         cls, url: str, clock: Clock, *, regions: Sequence[str], expiry_s: float, limits: tuple[float, ...]
     ) -> Self:
-        """Rows at `url`; nothing is sent yet. A call fails after TIMEOUT_S and is not repeated here."""
-        redis = Redis.from_url(
-            url,
-            protocol=2,
-            decode_responses=True,
-            socket_timeout=TIMEOUT_S,
-            socket_connect_timeout=TIMEOUT_S,
-            retry=Retry(NoBackoff(), 0),
-            max_connections=CONNECTIONS,
-        )
+        """Rows at `url`; nothing is sent yet."""
+        redis = connected(url, connections=CONNECTIONS)
         return cls(redis, clock, regions=regions, expiry_s=expiry_s, limits=limits)
 
     async def beat(self, node: Node, known: int) -> int:

@@ -9,6 +9,8 @@ from kit.hashing import rank
 
 REMEMBERED = 1_000_000
 """Ids in remembered orders at most, about 8 bytes each."""
+ENTRY = 48
+"""What an order costs beside its ids, in ids: that of a region without edges is not free, and anybody names titles."""
 Members = tuple[tuple[str, int], ...]
 """Ids and capacities."""
 
@@ -26,7 +28,7 @@ class Ranks:
     with every load that crosses a band, only says when to look whether those are still the same."""
 
     def __init__(self, remembered: int = REMEMBERED) -> None:
-        self._orders: LRUCache[tuple[str, int, str], tuple[str, ...]] = LRUCache(remembered, getsizeof=len)
+        self._orders: LRUCache[tuple[str, int, str], tuple[str, ...]] = LRUCache(remembered, getsizeof=_size)
         self._for: tuple[int, int] = (-1, -1)
         self._members: dict[str, Members] = {}
         self._generation: dict[str, int] = {}
@@ -47,7 +49,7 @@ class Ranks:
             self.misses += 1
             members = self._members.get(region, ())
             order = tuple(rank(title, [id_ for id_, _ in members], {id_: float(mbps) for id_, mbps in members}))
-            if len(order) <= self._orders.maxsize:
+            if _size(order) <= self._orders.maxsize:
                 self._orders[key] = order
         return order
 
@@ -80,3 +82,7 @@ class Ranks:
                 self._generation[region] = self._generation.get(region, 0) + 1
         self._members = found
         self._for = (nodes.epoch, nodes.version)
+
+
+def _size(order: tuple[str, ...]) -> int:
+    return ENTRY + len(order)

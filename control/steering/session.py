@@ -7,7 +7,6 @@ The token is in the URL that the player polls. It names nothing that opens media
 import base64
 import binascii
 import hmac
-import ipaddress
 import re
 from dataclasses import dataclass
 from typing import ClassVar
@@ -23,7 +22,6 @@ PATHWAYS = "ABCDEFGH"
 MAX_CHARS = 1500
 _MAC = 16
 _TEXT = re.compile(rf"[A-Za-z0-9_-]{{24,{MAX_CHARS}}}")
-_PREFIX = {4: 24, 6: 48}
 
 
 class SteeringTokenRefused(Refused):
@@ -68,12 +66,6 @@ def unseal(key: bytes, token: str) -> Session:
         raise SteeringTokenRefused("wrong signature")
     id_, content_id, region, network, edges = orjson.loads(told)
     return Session(id_, content_id, region, network, tuple(edges))
-
-
-def network_of(client: str) -> str:
-    """The network of an address, for the token: /24 or /48."""
-    address = ipaddress.ip_address(client)
-    return str(ipaddress.ip_network((address, _PREFIX[address.version]), strict=False))
 
 
 def _mac(key: bytes, told: bytes) -> bytes:

@@ -51,7 +51,7 @@ def prepare(stored: bytes, wanted: Wanted) -> Template:
 
 def _parse(text: str) -> tuple[list[str], list[Entry]]:
     """(lines that stand once, entries)."""
-    lines = iter(text.splitlines())
+    lines = (line.removesuffix("\r") for line in text.split("\n"))  # str.splitlines ends lines at U+2028 and more
     if next(lines, "") != "#EXTM3U":
         raise ValueError("not a playlist")
     head, entries = ["#EXTM3U"], []

@@ -14,6 +14,8 @@ from origin.contract.pathways import Pathways
 
 MEMORY = 16 * 2**20
 """Characters of templates kept; a worker of an edge holds some thousand titles' masters."""
+ENTRY = 512
+"""What a template costs beside its text, in characters: one that says `untouched` has none."""
 _NONE = Pathways((), None)
 
 
@@ -49,9 +51,7 @@ class Masters:
     """Renders; remembers templates, boundedly."""
 
     def __init__(self, memory: int = MEMORY) -> None:
-        self._templates: LRUCache[tuple[bytes, Wanted], Template] = LRUCache(
-            memory, getsizeof=lambda template: len(template.text)
-        )
+        self._templates: LRUCache[tuple[bytes, Wanted], Template] = LRUCache(memory, getsizeof=_size)
 
     def __len__(self) -> int:
         return len(self._templates)
@@ -76,6 +76,10 @@ class Masters:
         if template is None:
             kind = dash if session.path.endswith(urls.MASTER_DASH) else hls
             template = kind.prepare(stored, wanted)
-            if len(template.text) <= self._templates.maxsize:
+            if _size(template) <= self._templates.maxsize:
                 self._templates[key] = template
         return template
+
+
+def _size(template: Template) -> int:
+    return ENTRY + len(template.text)

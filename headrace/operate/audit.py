@@ -44,7 +44,7 @@ def audit(
     for each in entries:
         said = [each["target"], f"{each['outcome']} {each['reason']}".strip(), str(each["status"]), each["detail"]]
         table.add_row(str(each["seq"]), each["at"], each["actorName"], each["action"], *said)
-    Console().print(table)
+    Console(markup=False).print(table)
 
 
 def _verified(entries: list[dict[str, Any]]) -> None:
@@ -80,7 +80,7 @@ def list_(at: At = None, control: Url = None, token_file: TokenFile = None, as_j
     for row in answer["tokens"]:
         end = f"{row['expires']} (over)" if row["expired"] else row["expires"]
         table.add_row(row["id"], row["name"], row["role"], " ".join(row["areas"]) or "all", end, row["createdBy"])
-    Console().print(table)
+    Console(markup=False).print(table)
 
 
 @operators.command("make")

@@ -34,8 +34,8 @@ def list_(at: At = None, control: Url = None, token_file: TokenFile = None, as_j
         figures = [f"{row['load']:.1f}", f"{row['connections']:,}", f"{row['egressMbps']:,.1f}"]
         figures += [_percent(row["hitRatio"]), _percent(row["errorRatio"]), f"{row['ageS']:.1f}"]
         table.add_row(row["id"], row["state"], row["role"], row["region"], *figures)
-    Console().print(table)
-    Console().print(f"map version {answer['mapVersion']}, kept in {answer['registry']}", highlight=False)
+    Console(markup=False).print(table)
+    Console(markup=False).print(f"map version {answer['mapVersion']}, kept in {answer['registry']}", highlight=False)
 
 
 @nodes.command("show")
@@ -53,7 +53,7 @@ def show_(
     table = Table.grid(padding=(0, 2))
     for name, value in answer.items():
         table.add_row(name, str(value))
-    Console().print(table)
+    Console(markup=False).print(table)
 
 
 @nodes.command("invite")

@@ -95,7 +95,7 @@ def orders(
     if as_json:
         show(answer)
     else:
-        Console().print(_table([answer] if number else answer["orders"]))
+        Console(markup=False).print(_table([answer] if number else answer["orders"]))
 
 
 def followed(desk: Desk, number: int, wait_s: float, *, as_json: bool) -> None:
@@ -104,7 +104,7 @@ def followed(desk: Desk, number: int, wait_s: float, *, as_json: bool) -> None:
     if as_json:
         show(status)
     else:
-        Console().print(_table([status]))
+        Console(markup=False).print(_table([status]))
     if wait_s and (status["failed"] or status["waiting"]):
         sys.exit(1)
 

@@ -62,7 +62,7 @@ def diff(
     table = Table("tier", "setting", "before", "after")
     for each in answer["changes"]:
         table.add_row(each["tier"], each["name"], json.dumps(each["before"]), json.dumps(each["after"]))
-    Console().print(table)
+    Console(markup=False).print(table)
 
 
 @rollout.command("stage")
@@ -158,9 +158,9 @@ def _standing(answer: dict[str, Any], *, as_json: bool) -> None:
     for each in answer["versions"]:
         said = [each["by"], each["note"], each["why"]]
         table.add_row(str(each["number"]), each["stage"], str(each["nodes"]), *said)
-    Console().print(table)
+    Console(markup=False).print(table)
     if answer["canary"]:
         tried = answer["canary"]
-        Console().print(
+        Console(markup=False).print(
             f"version {tried['version']} on {', '.join(tried['nodes'])}: {answer['verdict']}", highlight=False
         )

@@ -45,9 +45,11 @@ def explain(
         known = f"{row['latencyMs']:.0f}" if row["latencyMs"] is not None else "-"
         figures = [str(row["rank"]), f"{row['load']:.1f}", f"{row['coming']:.1f}", f"{row['loss'] * 100:.1f}", known]
         table.add_row(str(row["place"] or "-"), row["id"], row["region"], row["why"], *figures, row["override"] or "-")
-    Console().print(table)
+    Console(markup=False).print(table)
     said = f"region {answer['region']}, map version {answer['mapVersion']}"
-    Console().print(f"{said}: nobody can take it ({answer['none']})" if answer["none"] else said, highlight=False)
+    Console(markup=False).print(
+        f"{said}: nobody can take it ({answer['none']})" if answer["none"] else said, highlight=False
+    )
 
 
 @steer.command("overrides")
@@ -160,4 +162,4 @@ def _shown(rows: list[dict[str, Any]], answer: Any, *, as_json: bool) -> None:
     for row in rows:
         scope = [row["title"] or "all", row["region"] or "all", f"{row['percent']:g}", f"{row['until']:.0f}"]
         table.add_row(row["id"], row["kind"], row["edge"], *scope, row["by"], row["reason"])
-    Console().print(table)
+    Console(markup=False).print(table)

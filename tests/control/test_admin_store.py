@@ -1,7 +1,9 @@
 """What the admin API keeps, in both forms of the store: tokens, windows, idempotency keys, the audit log."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import contextlib
+import resource
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -219,3 +221,35 @@ def test_a_token_s_text_is_strict() -> None:
     for wrong in ("", text[:-1], text + "x", text.upper(), text + "\n", text.replace("_", "-")):
         assert split(wrong) is None
     assert text[17:] not in made.encode().decode()
+
+
+@contextlib.contextmanager
+def full_disk(most_bytes: int) -> Iterator[None]:
+    """No file of this process may grow beyond `most_bytes`: a write gets as far as that."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+async def test_a_disk_that_is_full_for_a_while_tears_nothing(tmp_path: Path) -> None:
+    store = MemoryStore(SETTINGS, ManualClock(), Journal(tmp_path, 100))
+    ann = token("ann")
+    await store.put_token(ann)
+    await store.append(record(0))
+    with full_disk((tmp_path / "audit.jsonl").stat().st_size + 100), pytest.raises(StoreAway):
+        await store.append(record(1))
+    await store.append(record(1))
+    with full_disk((tmp_path / "tokens.json").stat().st_size + 10), pytest.raises(StoreAway):
+        await store.put_token(token("bob"))
+    again = MemoryStore(SETTINGS, ManualClock(), Journal(tmp_path, 100))
+    assert await again.tokens() == [ann]
+    assert [each.request_id for each in await again.entries(None, 10)] == ["1", "0"]
+
+
+def test_a_torn_audit_log_is_told(tmp_path: Path) -> None:
+    (tmp_path / "audit.jsonl").write_text('{"half{"whole":1}\n')
+    with pytest.raises(SettingsError, match="state_dir"):
+        MemoryStore(SETTINGS, ManualClock(), Journal(tmp_path, 100))

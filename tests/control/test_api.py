@@ -7,6 +7,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+import structlog.testing
 from yarl import URL
 
 from configs.schema.base import NodeIdentity
@@ -23,6 +24,7 @@ from control.main import building
 from control.node import ControlLink, Reporter
 from control.node.link import checked_url
 from control.node.reporter import LONGEST_S, pause_s
+from control.steering.session import steering_key, unseal
 from kit.clock import ManualClock, SystemClock
 from kit.errors import SettingsError, UpstreamFailed
 from kit.hashing import rank
@@ -118,6 +120,17 @@ async def test_a_session_with_two_edges_is_steered_for_good(control: Installatio
         assert (response.status, (await response.json())["PATHWAY-PRIORITY"]) == (200, ["A", "B"])
     async with control.session.get(control.url + path[:-3] + "abc") as response:
         assert (response.status, await response.read()) == (403, REFUSAL_BODY)
+
+
+async def test_a_page_may_ask_for_steering_with_cmcd_in_header_fields(control: Installation) -> None:
+    """Fetch: a browser asks first (OPTIONS), without credentials; contracts.md: CORS `*`."""
+    asks = {"Origin": "http://page.test", "Access-Control-Request-Method": "GET"}
+    asks["Access-Control-Request-Headers"] = "cmcd-session"
+    async with control.session.options(f"{control.url}/steer/{'t' * 40}", headers=asks) as response:
+        fields = response.headers
+        assert (response.status, fields["Access-Control-Allow-Origin"]) == (204, "*")
+        assert "CMCD-Session" in fields["Access-Control-Allow-Headers"]
+        assert "GET" in fields["Access-Control-Allow-Methods"]
 
 
 async def test_clients_without_steering_are_sent_to_an_edge(control: Installation) -> None:
@@ -489,3 +502,43 @@ async def test_control_does_not_start_on_a_torn_database(tmp_path: Path) -> None
 def test_regions_are_checked(tmp_path: Path, regions: dict, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         ControlSettings.model_validate({"fleet_key_file": tmp_path / "f", "regions": regions, "default_region": "a"})
+
+
+async def test_what_strangers_ask_for_moves_nobody(control: Installation) -> None:
+    """/r/ looks into no token: it must not count as load under way, nor make a title popular."""
+    for name in ("edge-1", "edge-2"):
+        await control.beat(name)
+    for number in range(50):
+        path = f"/r/bbb/v1/master.m3u8?token={number:040}"
+        async with control.session.get(control.url + path, allow_redirects=False) as response:
+            assert response.status == 302
+    service = control.service
+    assert (dict(service.coming.view(CLOCK.monotonic())), len(service.popular)) == ({}, 0)
+    await control.choose()
+    assert (len(service.coming.view(CLOCK.monotonic())), len(service.popular)) == (1, 1)
+
+
+async def test_no_cache_keeps_what_a_node_is_told(control: Installation) -> None:
+    path = "/api/v1/nodes/edge-1/orders"
+    credential = Credential.load(control.identity("edge-1").credential)
+    headers = {NODE: credential.sign("control", method="GET", target=path, now=CLOCK.wall())}
+    async with control.session.get(control.url + path, headers=headers) as response:
+        assert (response.status, response.headers["Cache-Control"]) == (200, "no-store")
+
+
+async def test_an_ipv4_client_is_of_one_network_however_its_address_is_written(control: Installation) -> None:
+    """A dual-stack origin says ::ffff:10.0.0.1; the steering token and the votes must speak of the same network."""
+    for name in ("edge-1", "edge-2"):
+        await control.beat(name)
+    _, answer = await control.choose("::ffff:10.0.0.1")
+    key = steering_key(fleet_key(control.service.settings.fleet_key_file))
+    session = unseal(key, answer["steering"].rpartition("/")[2])
+    assert session.network == "10.0.0.0/24"
+
+
+async def test_a_refused_path_does_not_fill_the_log(control: Installation) -> None:
+    with structlog.testing.capture_logs() as logs:
+        async with control.session.get(f"{control.url}/steer/{'x' * 5000}") as response:
+            assert response.status == 403
+    refused = [each for each in logs if each["event"] == "refused"]
+    assert len(refused) == 1 and len(str(refused)) < 1000

@@ -10,14 +10,18 @@ from typing import Any
 import pytest
 
 from configs.schema.base import NodeIdentity
+from control.contract import orders
 from control.contract.credential import Credential, CredentialRefused
-from control.contract.enrolment import EnrolRequest
+from control.contract.enrolment import ENROL_PATH, EnrolRequest
 from control.contract.messages import HEARTBEAT_PATH, HeartbeatAnswer
-from control.enrolment.model import EnrolmentAway, TooManyTokens
+from control.contract.orders import Revoke
+from control.enrolment.memory import MemoryRoll
+from control.enrolment.model import MAX_REVOKED, EnrolmentAway, TooManyRevoked, TooManyTokens
 from control.enrolment.redis_form import RedisRoll
 from control.enrolment.service import Enrolment, EnrolmentRefused, NodeRevoked
 from control.node.enrol import fetch
 from control.node.link import ControlLink
+from control.orders.model import TooManyOrders
 from kit.clock import ManualClock
 from kit.errors import SettingsError, UpstreamFailed
 from origin.contract.headers import REFUSAL_BODY
@@ -220,3 +224,55 @@ async def test_the_command_writes_the_credential(control: Fleet) -> None:
         assert (place / "edge-1.json").stat().st_mode & 0o777 == 0o600
         assert Credential.load(place / "edge-1.json").id == "edge-1"
     assert b"403" in said
+
+
+async def test_shields_hear_of_every_name_though_they_could_not_be_told_at_first(
+    control: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Revoked, and then no order could be issued: whoever asks again, as he is told to, tells shields of all names."""
+    link = await enrolled(control)
+    name = Credential.load(next(control.directory.glob("edge-1:*.json"))).name
+    monkeypatch.setattr("control.orders.memory.MAX_REVOKED", 0)
+    monkeypatch.setattr("control.orders.redis_rows.MAX_REVOKED", 0)
+    with pytest.raises(TooManyOrders):
+        await control.service.enrolment.revoke(link.id, by="ops")
+    monkeypatch.undo()
+    assert set(await control.service.enrolment.revoke(link.id, by="ops")) == {"edge-1", name}
+    told = [each.order.command for each in await control.service.orders.list()]
+    assert {each.what for each in told if isinstance(each, Revoke)} == {"edge-1", name}
+
+
+async def test_a_flood_of_tokens_that_are_none_keeps_no_revocation_back(own_redis: RedisServer, tmp_path: Path) -> None:
+    """Anybody may ask to enrol. A replica hears of revocations all the same."""
+    asked = EnrolRequest(token="t" * 43, id="edge-9", role="edge").encode()
+    over = asyncio.Event()
+    async with fleet(tmp_path, redis_url=own_redis.url) as one, replica(one, own_redis.url) as two:
+
+        async def flood() -> None:
+            while not over.is_set():
+                async with one.session.post(two.url + ENROL_PATH, data=asked) as response:
+                    assert response.status in (403, 503)
+
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(100):
+                tasks.create_task(flood())
+            await asyncio.sleep(0)
+            await one.service.enrolment.revoke("edge-1")
+            try:
+                await until(lambda: two.service.enrolment.state().revoked == 1)
+                assert two.service.enrolment.state().redis == "up"
+            finally:
+                over.set()
+
+
+async def test_a_node_that_shields_could_not_be_told_of_is_not_half_revoked(tmp_path: Path) -> None:
+    """The roll is full before the shields are: then a new fleet key is due, and nothing was done."""
+    assert MAX_REVOKED < orders.MAX_REVOKED
+    async with fleet(tmp_path) as control:
+        roll = MemoryRoll()
+        roll.revoked = {f"edge-{n}" for n in range(MAX_REVOKED)}
+        enrolment = Enrolment(b"k" * 32, roll, control.service.registry, CLOCK, control.service.orders)
+        with pytest.raises(TooManyRevoked):
+            await enrolment.revoke("edge-more")
+        enrolment.check("edge-more")
+        assert await control.service.orders.list() == ()

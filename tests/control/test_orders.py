@@ -16,7 +16,19 @@ from pydantic import ValidationError
 from configs.schema.base import NodeIdentity
 from control.api.app import public_app
 from control.contract.credential import Credential
-from control.contract.orders import Ack, Acked, Drain, Order, Prefetch, Purge, Revoke, Targets, Undrain
+from control.contract.orders import (
+    BATCH,
+    MAX_PATHS,
+    Ack,
+    Acked,
+    Drain,
+    Order,
+    Prefetch,
+    Purge,
+    Revoke,
+    Targets,
+    Undrain,
+)
 from control.main import building
 from control.node.follower import Follower
 from control.node.reporter import Reporter
@@ -317,6 +329,33 @@ async def test_what_stands_is_bounded(control: Fleet, monkeypatch: pytest.Monkey
     await orders.issue(Drain(), targets=Targets(nodes=("edge-3",)))
 
 
+async def test_revoked_nodes_take_no_room_from_play_tokens(control: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A node's revocation has no end: in the long run there would be no token that could be revoked."""
+    for form in ("memory.MAX_REVOKED", "redis_rows.MAX_REVOKED"):
+        monkeypatch.setattr(f"control.orders.{form}", 2)
+    orders, end = control.service.orders, CLOCK.wall() + 60
+    for what in ("edge-1", "edge-2"):
+        await orders.issue(Revoke(by="node", what=what, until=end))
+    for by, what in (("token", "aa"), ("subject", "bb")):
+        await orders.issue(Revoke(by=by, what=what, until=end))  # type: ignore[arg-type]
+    for by in ("node", "key"):
+        with pytest.raises(TooManyOrders):
+            await orders.issue(Revoke(by=by, what="more", until=end))  # type: ignore[arg-type]
+
+
+async def test_orders_too_large_for_one_answer_come_in_several(control: Fleet) -> None:
+    """Prefetches as long as they may be, issued while a node was away: it must not wait before them for ever."""
+    paths = tuple(f"/{number:03}{'x' * 1000}" for number in range(MAX_PATHS))
+    async with control.node("edge-1") as (follower, noted):
+        await until(lambda: follower.state().cursor)
+    for _ in range(BATCH):
+        await control.service.orders.issue(Prefetch(paths=paths))
+    await control.service.orders.issue(TAG)
+    noted.warming.set()
+    async with control.node("edge-1", noted):
+        await until(lambda: "purge tag title:film" in noted.did)
+
+
 async def test_one_question_a_node(control: Fleet) -> None:
     """A second one ends the first, with nothing: those that broken connections leave must not add up."""
     async with control.node("edge-1") as (follower, _):
@@ -402,3 +441,25 @@ async def test_a_control_that_falls_silent_is_asked_anew(tmp_path: Path) -> None
         await follower.close()
         server.close()
         await server.wait_closed()
+
+
+async def test_a_revocation_asked_again_under_its_key_is_the_same_order(control: Fleet) -> None:
+    """Its answer may have been lost. Asked a moment later for as long, it ends a moment later: no other order."""
+    orders, now = control.service.orders, CLOCK.wall()
+    first = await orders.issue(Revoke(by="token", what="aa", until=now + 60), key="k")
+    assert await orders.issue(Revoke(by="token", what="aa", until=now + 63), key="k") == first
+    with pytest.raises(OtherOrder):
+        await orders.issue(Revoke(by="token", what="bb", until=now + 60), key="k")
+
+
+async def test_a_purge_that_shields_hold_up_is_told_before_it_is_forgotten(
+    tmp_path: Path, form: dict[str, Any]
+) -> None:
+    async with fleet(tmp_path, orders_kept=10, shield_wait_s=600, **form) as control:
+        await control.beat("shield-1")
+        async with control.node("edge-1") as (_, edge):
+            await until(lambda: edge.did)
+            await control.service.orders.issue(TAG)
+            for number in range(10):
+                await control.service.orders.issue(Revoke(by="node", what=f"edge-{number}", until=CLOCK.wall() + 60))
+            await until(lambda: edge.did == ["purge all", "purge tag title:film"])

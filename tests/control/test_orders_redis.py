@@ -9,12 +9,14 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+import redis.asyncio
 
 from control.api.app import public_app
-from control.contract.orders import Drain, Order, Purge, Revoke, Targets
+from control.contract.orders import Ack, Drain, Order, Purge, Revoke, Targets
 from control.main import building
 from control.orders.model import OrdersAway
 from control.steering.choose import Candidates, choose
+from kit.clock import SystemClock
 from kit.service import listening
 from tests.control.ordering import CLOCK, Fleet, Noted, fleet, settings
 from tests.control.support import until
@@ -194,3 +196,71 @@ async def test_a_control_that_never_saw_the_log_says_nothing_of_it(tmp_path: Pat
             answer = await blind.service.orders.wait("edge-1", "edge", follower.state().cursor, seconds=0.2)
             assert answer.reset is None
         assert edge.did == ["purge all"]
+
+
+class Slow(Noted):
+    """A node whose purge takes until `go` is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go = asyncio.Event()
+
+    async def purge(self, by: str, what: str, *, soft: bool) -> None:
+        await self.go.wait()
+        await super().purge(by, what, soft=soft)
+
+
+async def test_an_acknowledgement_that_cannot_be_kept_holds_no_order_up(own_redis: RedisServer, tmp_path: Path) -> None:
+    """Redis dies while a node works: what was issued before reaches it all the same, a revocation above all."""
+    async with (
+        fleet(tmp_path, redis_url=own_redis.url) as control,
+        control.node("edge-1", Slow()) as (follower, slow),
+    ):
+        assert isinstance(slow, Slow)
+        await until(lambda: slow.did)
+        await control.beat("edge-1")
+        await control.service.orders.issue(purge(1))
+        await until(lambda: control.service.orders.asking == 0)
+        await control.service.orders.issue(Revoke(by="token", what="aa", until=CLOCK.wall() + 600))
+        own_redis.kill()
+        slow.go.set()
+        await until(lambda: slow.refused == {"token": ["aa"]})
+        assert follower.state().untold == 2
+        own_redis.start()
+        await until(lambda: follower.state().untold == 0)
+
+
+class Ahead(SystemClock):
+    """The clock of a machine that is an hour ahead."""
+
+    def wall(self) -> float:
+        return super().wall() + 3600
+
+
+async def test_a_replica_whose_clock_is_ahead_does_not_tell_edges_early(tmp_path: Path, redis_server) -> None:
+    """Shields have their time by the clock of whoever watches, not by the difference of two machines' clocks."""
+    async with (
+        fleet(tmp_path, redis_url=redis_server.url, shield_wait_s=600) as one,
+        building(settings(tmp_path, redis_url=redis_server.url, shield_wait_s=600), Ahead()) as two,
+    ):
+        await one.beat("shield-1")
+        await until(lambda: "shield-1" in two.registry.map().nodes)
+        first = await one.service.orders.issue(purge(1))
+        await one.service.orders.issue(purge(2))
+        await until(lambda: two.orders.state().staged == 2)
+        await one.service.orders.issue(purge(3))
+        await until(lambda: two.orders.state().staged == 3)
+        assert (await one.service.orders.status(first.number)).stage == "shields"
+
+
+async def test_many_orders_of_many_nodes_can_be_listed(tmp_path: Path, redis_server: RedisServer) -> None:
+    """Two hundred thousand fates are more than Redis answers in one go before the call is given up."""
+    done = Ack(outcome="done", seconds=0.1).model_dump_json()
+    async with fleet(tmp_path, redis_url=redis_server.url, orders_kept=1000) as control:
+        for number in range(200):
+            await control.service.orders.issue(purge(number))
+        async with redis.asyncio.Redis.from_url(redis_server.url) as link:
+            fates = {f"edge-{n}": f"{CLOCK.wall()} {done}" for n in range(1000)}
+            for number in range(1, 201):
+                await link.hset(f"order:{number}:fates", mapping=fates)  # as acknowledgements write them
+        assert [each.done for each in await control.service.orders.list(200)] == [1000] * 200

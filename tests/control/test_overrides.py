@@ -4,16 +4,20 @@ import json
 from dataclasses import asdict
 
 import pytest
+import redis.asyncio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from control.overrides.redis_form import opened
 from control.steering.choose import Candidates, Latency, Policy, choose
 from control.steering.explain import Explanation, explain
 from control.steering.overrides import Kind, Override, in_force
 from control.steering.ranks import Ranks
+from kit.clock import SystemClock
 from kit.hashing import rank
-from tests.control.support import NOW, node, picture
+from tests.control.support import NOW, node, picture, until
 from tests.control.test_steering import GONE, POLICY, told
+from tests.support.redis import RedisServer
 
 ORDER = rank("bbb", ["a", "b", "c"])
 
@@ -218,3 +222,17 @@ def test_the_explanation_is_the_choice(nodes, overrides) -> None:
     placed = [(row.id, row.why) for row in said.rows if row.place]
     assert placed == (told(choice) if isinstance(choice, Candidates) else [])
     assert len(said.rows) == len(nodes)
+
+
+async def test_an_override_of_another_version_keeps_no_other_from_being_followed(redis_server: RedisServer) -> None:
+    """While control processes are upgraded one after the other."""
+    async with redis.asyncio.Redis.from_url(redis_server.url) as link:
+        await link.hset("overrides", "new", json.dumps({"id": "new", "until": 2e9, "kind": "later", "more": 1}))
+        book = await opened(redis_server.url, SystemClock())
+        other = await opened(redis_server.url, SystemClock())
+        try:
+            await other.put(override(Kind.AVOID, "a", until=2e9))
+            await until(lambda: [each.edge for each in book.in_force()] == ["a"])
+        finally:
+            await book.close()
+            await other.close()

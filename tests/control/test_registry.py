@@ -210,3 +210,12 @@ def test_ten_thousand_nodes_can_report_once_a_second() -> None:
     for number in range(2_000):
         nodes.note(f"edge-{number}", told)
     assert time.process_time() - began < 0.4
+
+
+async def test_a_burst_of_heartbeats_is_no_reason_to_call_redis_away(redis_server: RedisServer) -> None:
+    """Nodes beat as they like, many of them in one moment: more at once than there are connections wait in line."""
+    async with over_redis(redis_server, expiry_s=60, max_nodes=1000) as registry:
+        for _ in range(3):
+            await asyncio.gather(*(registry.beat(f"edge-{n}", report()) for n in range(300)))
+            assert registry.state().redis == "up"
+        assert len((await registry.roster()).nodes) == 300

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from control.registry.model import Node
 from control.steering.choose import Candidates, Choice, Latency, NoEdge, Policy, Why, WhyNone, choose
 from control.steering.place import Geography, How, Places, nearest_first
-from control.steering.ranks import Ranks
+from control.steering.ranks import ENTRY, Ranks
 from geo.centroids import CENTROIDS
 from geo.database import Place
 from geo.distance import Point
@@ -156,7 +156,7 @@ def test_never_a_dead_draining_full_or_foreign_node(nodes: list[Node]) -> None:
 
 def test_orders_are_remembered_while_members_stand_and_bounded() -> None:
     """contracts.md: rank memoised; a version that changed for a load alone keeps the orders."""
-    ranks, nodes = Ranks(remembered=20), [node(f"e{n}") for n in range(5)]
+    ranks, nodes = Ranks(remembered=4 * (ENTRY + 5)), [node(f"e{n}") for n in range(5)]
     for version in range(1, 4):
         ranks.of(picture(*nodes, version=version), "east", "bbb")
     assert ranks.misses == 1
@@ -167,6 +167,9 @@ def test_orders_are_remembered_while_members_stand_and_bounded() -> None:
     for n in range(50):
         ranks.of(picture(*nodes, version=6), "east", f"t{n}")
     assert len(ranks) <= 4
+    for n in range(50):
+        assert ranks.of(picture(*nodes, version=6), "nowhere", f"t{n}") == ()
+    assert len(ranks) <= 5, "orders of a region without edges are bounded too"
 
 
 @pytest.mark.parametrize(

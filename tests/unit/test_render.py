@@ -103,6 +103,21 @@ def test_with_control_away_pathways_stand_without_a_server() -> None:
     assert "ContentSteering" not in render(MPD, DASH, ways)
 
 
+@pytest.mark.parametrize("sign", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c", "\x1e"])
+def test_a_name_stays_in_its_line_whatever_signs_it_has(sign: str) -> None:
+    """RFC 8216 4.1: lines end with LF or CRLF and nothing else; what a title says must not become a tag."""
+    evil = f'a{sign}#EXT-X-SESSION-KEY:METHOD=AES-128,URI="https://elsewhere.test/key"'
+    named = MASTER.decode().replace("\n", f'\n#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID="s",NAME="{evil[:8]}"\n', 1)
+    named += f"#{evil}\n"
+    text = render(named.encode(), HLS)
+    assert not any(line.startswith("#EXT-X-SESSION-KEY") for line in text.split("\n"))
+    assert f"#{evil}" in text.split("\n")
+
+
+def test_lines_may_end_with_cr_lf() -> None:
+    assert render(MASTER.replace(b"\n", b"\r\n"), HLS) == render(MASTER, HLS)
+
+
 def test_what_is_alike_is_prepared_once_and_sessions_do_not_mix() -> None:
     masters = Masters()
     for stored, path in ((MASTER, HLS), (MPD, DASH)):
@@ -121,6 +136,10 @@ def test_the_memory_of_templates_is_bounded() -> None:
     for cap in range(1, 200):
         masters.render(MASTER, Session("t", HLS, cap, WAYS))
     assert 0 < len(masters) < 20
+    for number in range(200):
+        untouched = MASTER + b"# %d\n" % number
+        assert masters.render(untouched, Session("t", HLS, None, None)) == untouched
+    assert len(masters) < 100, "what is answered as it is stored is remembered within bounds too"
     small = Masters(memory=10)
     assert small.render(MASTER, Session("tok", HLS, 6000, WAYS)).decode() == render(MASTER, HLS, WAYS, 6000)
     assert len(small) == 0
