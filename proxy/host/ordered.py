@@ -27,11 +27,14 @@ _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 names where a no
 class Ordered:
     """One node, to be ordered about. All of it may be done twice with the same result."""
 
-    def __init__(self, facts: Facts, authority: str, revoked: Publisher | None = None) -> None:
-        """`authority` is that of the node's keys; workers read `revoked`, None where they refuse nobody."""
+    def __init__(
+        self, facts: Facts, authority: str, revoked: Publisher | None = None, purges: Publisher | None = None
+    ) -> None:
+        """`authority` is that of the node's keys; workers read `revoked` and `purges`, None where they refuse nobody,
+        or nobody wants to know how far the node is."""
         self._keepers, self._draining = facts.keeper, facts.draining
         self._url, self._secret = loopback(facts.url), facts.secret
-        self._authority, self._revoked = authority, revoked
+        self._authority, self._revoked, self._purges = authority, revoked, purges
 
     async def purge(self, by: str, what: str, *, soft: bool) -> None:
         """By `url`, `prefix` or `tag`. BadRequest, Overloaded (again later)."""
@@ -54,6 +57,11 @@ class Ordered:
     def drain(self, draining: bool) -> None:
         """/ready says no, and so do heartbeats."""
         self._draining.set() if draining else self._draining.clear()
+
+    def purged(self, heard: str, done: str) -> None:
+        """Workers say, and compare, this from their next request on."""
+        if self._purges is not None:
+            self._purges.put((f"heard {heard}", f"done {done}"))
 
     def revoke(self, revoked: Mapping[str, Sequence[str]]) -> None:
         """Workers refuse these from their next request on."""
