@@ -7,13 +7,13 @@ look. Who is admitted by the node credential is believed; nobody else's word is 
 
 import re
 
-from kit.published import Reader
+from kit.published import Publisher, Reader
 
 FIELD = "Headrace-Generation"
 """The field beside the node credential; a shield sends it no further."""
 FD = "generation"
 """The name of the descriptor that workers get."""
-MOST_BYTES = 256
+_MOST_BYTES = 256
 _TEXT = re.compile(r"([a-z0-9]{8,32})\.([0-9]{1,16})")
 
 
@@ -31,9 +31,28 @@ def behind(done: str, heard: str) -> bool:
     return int(ours[2]) < int(theirs[2])
 
 
+class Told:
+    """The supervisor's side: what workers see."""
+
+    def __init__(self) -> None:
+        self._publisher = Publisher(_MOST_BYTES)
+
+    @property
+    def fd(self) -> int:
+        """For the workers."""
+        return self._publisher.fd
+
+    def put(self, heard: str, done: str) -> None:
+        """The newest purge that this node was told of, and the newest that is done; "" for what is not known."""
+        self._publisher.put((f"heard {heard}", f"done {done}"))
+
+    def close(self) -> None:
+        """Let go of the memory."""
+        self._publisher.close()
+
+
 class Generations:
-    """What is published (`heard <text>`, `done <text>`), as a worker sees it; to see that nothing changed costs one
-    look."""
+    """The workers' side; to see that nothing changed costs one look."""
 
     def __init__(self, fd: int) -> None:
         self._reader = Reader(fd)

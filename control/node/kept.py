@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import Field, ValidationError
 
+from control.contract.generation import Told
 from control.contract.messages import Message
 from control.contract.orders import CURSOR_PATTERN, MAX_REVOKED, Ack, Order, Revoke
 from control.node.purged import Purged
@@ -76,6 +77,13 @@ def load(directory: Path) -> Kept:
         return Kept(boot=boot)
     known = kept.boot == boot and kept.purged is not None
     return kept if known else kept.with_(boot=boot, cursor=None, purged=None)
+
+
+def resume(directory: Path, told: Told) -> None:
+    """Tell the workers how far this node was, before the first one serves. Blocks."""
+    purged = load(directory).purged
+    if purged is not None:
+        told.put(purged.heard_text, purged.done_text)
 
 
 def save(directory: Path, kept: Kept) -> None:

@@ -1,5 +1,6 @@
 """The supervisor of an edge: the process that `edges[].pid` names."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 from configs.schema.node import EdgeSettings
 from control.contract import generation
+from control.node import kept
 from control.node.embed import Gauges, Standing, describer, reporting
 from control.node.snapshots import at_start, with_snapshot
 from edge.node import worker
@@ -40,14 +42,15 @@ async def _serve(
 
     with (
         contextlib.closing(Publisher(revoked.MOST_BYTES)) as refused,
-        contextlib.closing(Publisher(generation.MOST_BYTES)) as purges,
+        contextlib.closing(generation.Told()) as purges,
     ):
+        await asyncio.to_thread(kept.resume, settings.store.cache_dir[0], purges)
 
         @contextlib.asynccontextmanager
         async def embed(facts: Facts) -> AsyncIterator[Callable[[], dict[str, Any]]]:
             clock = SystemClock()
             describe = describer(_standing(settings, facts), _gauges(settings, facts), clock)
-            ordered = Ordered(facts, role.keys_authority, refused, purges)
+            ordered = Ordered(facts, role.keys_authority, refused, purges.put)
             orders = (ordered, settings.store.cache_dir[0])
             async with (
                 reporting(

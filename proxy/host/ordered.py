@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -28,13 +28,17 @@ class Ordered:
     """One node, to be ordered about. All of it may be done twice with the same result."""
 
     def __init__(
-        self, facts: Facts, authority: str, revoked: Publisher | None = None, purges: Publisher | None = None
+        self,
+        facts: Facts,
+        authority: str,
+        revoked: Publisher | None = None,
+        purged: Callable[[str, str], None] = lambda _heard, _done: None,
     ) -> None:
-        """`authority` is that of the node's keys; workers read `revoked` and `purges`, None where they refuse nobody,
-        or nobody wants to know how far the node is."""
+        """`authority` is that of the node's keys; workers read `revoked`, None where they refuse nobody; `purged` tells
+        them how far the node is with its purges."""
         self._keepers, self._draining = facts.keeper, facts.draining
         self._url, self._secret = loopback(facts.url), facts.secret
-        self._authority, self._revoked, self._purges = authority, revoked, purges
+        self._authority, self._revoked, self.purged = authority, revoked, purged
 
     async def purge(self, by: str, what: str, *, soft: bool) -> None:
         """By `url`, `prefix` or `tag`. BadRequest, Overloaded (again later)."""
@@ -57,11 +61,6 @@ class Ordered:
     def drain(self, draining: bool) -> None:
         """/ready says no, and so do heartbeats."""
         self._draining.set() if draining else self._draining.clear()
-
-    def purged(self, heard: str, done: str) -> None:
-        """Workers say, and compare, this from their next request on."""
-        if self._purges is not None:
-            self._purges.put((f"heard {heard}", f"done {done}"))
 
     def revoke(self, revoked: Mapping[str, Sequence[str]]) -> None:
         """Workers refuse these from their next request on."""

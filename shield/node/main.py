@@ -1,5 +1,6 @@
 """The supervisor of a shield."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 from configs.schema.node import ShieldSettings
 from control.contract import generation
+from control.node import kept
 from control.node.embed import Gauges, Standing, describer, reporting
 from control.node.snapshots import at_start, with_snapshot
 from kit import log, service
@@ -53,13 +55,14 @@ async def _serve(
 
     with (
         contextlib.closing(Publisher(revoked.MOST_BYTES)) as refused,
-        contextlib.closing(Publisher(generation.MOST_BYTES)) as purges,
+        contextlib.closing(generation.Told()) as purges,
     ):
+        await asyncio.to_thread(kept.resume, settings.store.cache_dir[0], purges)
 
         @contextlib.asynccontextmanager
         async def embed(facts: Facts) -> AsyncIterator[Callable[[], dict[str, Any]]]:
             describe = describer(_standing(settings, facts), _gauges(settings, facts), SystemClock())
-            orders = (Ordered(facts, role.keys_authority, refused, purges), settings.store.cache_dir[0])
+            orders = (Ordered(facts, role.keys_authority, refused, purges.put), settings.store.cache_dir[0])
             async with reporting(
                 settings.identity, "shield", describe, SystemClock(), orders, facts.reload.now, facts.contact.heard
             ) as health:

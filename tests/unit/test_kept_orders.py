@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from control.contract.generation import Generations, Told
 from control.contract.orders import Ack, Revoke
 from control.node import kept
 from control.node.kept import FILE, MAX_ACKS, Kept
@@ -74,3 +75,14 @@ def test_acknowledgements_are_bounded_and_each_order_has_one() -> None:
     assert [each.number for each in state.untold] == list(range(11, MAX_ACKS + 11))
     assert {each.ack.outcome for each in state.untold} == {"done"}
     assert state.told(11).untold[0].number == 12
+
+
+def test_workers_know_how_far_the_node_was_before_they_serve(tmp_path: Path) -> None:
+    told = Told()
+    seen = Generations(told.fd)
+    kept.resume(tmp_path, told)
+    assert (seen.heard, seen.done) == ("", "")
+    kept.save(tmp_path, kept.load(tmp_path).with_(cursor=CURSOR, purged=PURGED))
+    kept.resume(tmp_path, told)
+    assert (seen.heard, seen.done) == ("0123456789abcdef.7", "0123456789abcdef.6")
+    told.close()

@@ -11,12 +11,11 @@ import pytest
 
 from control.contract import generation
 from control.contract.credential import issue
-from control.contract.generation import FIELD, Generations, behind
+from control.contract.generation import FIELD, Generations, Told, behind
 from edge.admit.open import OpenTier
 from edge.admit.token import TokenTier
 from edge.node.worker import signer
 from kit.clock import SystemClock
-from kit.published import Publisher
 from origin.contract.headers import NODE
 from origin.contract.token import Keys, Verifier
 from proxy.host.worker import Role
@@ -60,12 +59,12 @@ class Pair:
 
     shield: Node
     origin: Upstream
-    purges: Publisher
+    purges: Told
     content: list[bytes]
 
     def says(self, done: str) -> None:
         """How far the shield is."""
-        self.purges.put((f"heard {done}", f"done {done}"))
+        self.purges.put(done, done)
 
     async def get(self, heard: str = "") -> Answer:
         """As an edge asks that has heard of `heard`."""
@@ -88,14 +87,14 @@ async def _pair(tmp_path: Path, *, fast_lane: bool = True, held: asyncio.Event |
         else:
             await call.answer(body, ETag=etag, Cache_Control="max-age=60, stale-if-error=600")
 
-    publisher = Publisher(generation.MOST_BYTES)
-    tier = ShieldTier(issue(FLEET, "shield-1", "shield"), purges=Generations(publisher.fd))
+    told = Told()
+    tier = ShieldTier(issue(FLEET, "shield-1", "shield"), purges=Generations(told.fd))
     async with (
         upstream(serve) as origin,
         node(tmp_path, origin.url, tier=tier, fast_lane=fast_lane, name="shield") as shield,
     ):
-        yield Pair(shield, origin, publisher, content)
-    publisher.close()
+        yield Pair(shield, origin, told, content)
+    told.close()
 
 
 @pytest.mark.parametrize("fast_lane", [True, False])
@@ -164,8 +163,8 @@ async def test_no_stale_answer_stands_in_for_one_that_was_purged(tmp_path: Path)
 
 async def test_an_edge_says_with_its_fills_what_it_has_heard(tmp_path: Path) -> None:
     """The whole way: the viewer of an edge that has done the purge gets what origin has now."""
-    publisher = Publisher(generation.MOST_BYTES)
-    sign = signer(EDGE, CLOCK, Generations(publisher.fd))
+    told = Told()
+    sign = signer(EDGE, CLOCK, Generations(told.fd))
     async with _pair(tmp_path / "shield") as pair:
         pair.says(at(6))
         url = f"http://127.0.0.1:{pair.shield.port}"
@@ -173,10 +172,10 @@ async def test_an_edge_says_with_its_fills_what_it_has_heard(tmp_path: Path) -> 
             assert (await edge.get("/a")).body == b"old"
         await pair.shield.ended("filled")
         pair.content[0] = b"new"
-        publisher.put((f"heard {at(7)}", f"done {at(7)}"))
+        told.put(at(7), at(7))
         async with node(tmp_path / "another", url, role=Role(OpenTier(), (url,), sign=sign)) as edge:
             assert (await edge.get("/a")).body == b"new"
-    publisher.close()
+    told.close()
 
 
 def test_no_viewer_can_send_a_shield_to_its_origin() -> None:
