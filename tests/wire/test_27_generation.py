@@ -15,18 +15,21 @@ from control.contract.generation import FIELD, Generations, Told, behind
 from edge.admit.open import OpenTier
 from edge.admit.token import TokenTier
 from edge.node.worker import signer
-from kit.clock import SystemClock
+from kit.clock import ManualClock, SystemClock
 from origin.contract.headers import NODE
 from origin.contract.token import Keys, Verifier
 from proxy.host.worker import Role
+from proxy.http import dates
 from shield.guard.tier import ShieldTier
 from tests.support.nodes import Node, node
 from tests.support.upstream import Call, Upstream, head, upstream
 from tests.support.wire import Answer, until
+from tests.wire.test_17_workers import workers
 
 FLEET = b"f" * 32
 CLOCK = SystemClock()
 EDGE = issue(FLEET, "edge-1", "edge")
+FIELDS = FIELD.replace("-", "_")
 EPOCH = "0123456789abcdef"
 
 
@@ -69,7 +72,7 @@ class Pair:
     async def get(self, heard: str = "") -> Answer:
         """As an edge asks that has heard of `heard`."""
         signed = EDGE.sign("shield", method="GET", target="/a", now=CLOCK.wall())
-        told = {FIELD.replace("-", "_"): heard} if heard else {}
+        told = {FIELDS: heard} if heard else {}
         return await self.shield.get("/a", **{NODE.replace("-", "_"): signed}, **told)
 
 
@@ -126,9 +129,11 @@ async def test_a_fill_that_began_before_is_not_joined_and_does_not_serve_later(t
         before = asyncio.ensure_future(pair.get(at(6)))
         await pair.origin.called(1)
         pair.content[0] = b"new"
-        assert (await pair.get(at(7))).body == b"new"
-        await pair.shield.ended("filled")
-        held.set()
+        try:
+            assert (await pair.get(at(7))).body == b"new"
+            await pair.shield.ended("filled")
+        finally:
+            held.set()
         assert (await before).body == b"old"
         await pair.shield.ended("filled", 2)
         assert (await pair.get(at(7))).body == b"new"
@@ -144,6 +149,31 @@ async def test_those_who_know_the_same_wait_for_one_fill(tmp_path: Path) -> None
         held.set()
         assert [(await each).body for each in both] == [b"old", b"old"]
         assert len(pair.origin.calls) == 1
+
+
+async def test_what_another_worker_brought_in_before_is_no_answer_either(tmp_path: Path) -> None:
+    """It is newer than what this worker knows, and older than the purge."""
+    clock, told, content = ManualClock(), Told(), [b"first"]
+
+    async def serve(call: Call) -> None:
+        await call.answer(content[0], Cache_Control="max-age=60", Date=dates.render(clock.wall()))
+
+    def asked(heard: int) -> dict[str, str]:
+        return {"Headrace_Node": EDGE.sign("shield", method="GET", target="/a", now=clock.wall()), FIELDS: at(heard)}
+
+    tier = ShieldTier(issue(FLEET, "shield-1", "shield"), purges=Generations(told.fd))
+    told.put(at(6), at(6))
+    async with upstream(serve) as origin, workers(tmp_path, origin.url, clock=clock, tier=tier) as (one, two, _):
+        assert (await one.get("/a", **asked(6))).body == b"first"
+        await one.ended("filled")
+        assert (await two.get("/a", **asked(6))).body == b"first"
+        clock.advance(61)
+        content[0] = b"before"
+        assert (await one.get("/a", **asked(6))).body == b"before"
+        await one.ended("filled", 2)
+        content[0] = b"after"
+        assert (await two.get("/a", **asked(7))).body == b"after"
+    told.close()
 
 
 async def test_no_stale_answer_stands_in_for_one_that_was_purged(tmp_path: Path) -> None:
