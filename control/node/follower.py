@@ -5,6 +5,7 @@ of the node: it goes on as it is and goes on asking.
 """
 
 import asyncio
+import contextlib
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -134,10 +135,11 @@ class Follower:
                 await self._tell()
                 await self._do(await self._ask())
                 await self._make_good()
-            except HeadraceError as error:
+            except (HeadraceError, OSError) as error:  # a log that cannot be written must not end the following
                 self._error = str(error)
                 if not failures:
-                    log.get("orders").warning("orders are not heard", error=self._error)
+                    with contextlib.suppress(OSError):
+                        log.get("orders").warning("orders are not heard", error=self._error)
                 failures += 1
                 await asyncio.sleep(AGAIN.delay_s(failures - 1, random.random()))  # noqa: S311 (jitter)
             else:

@@ -5,12 +5,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
+from configs.schema.base import NodeIdentity
 from control.contract.generation import behind
 from control.contract.orders import Drain, Purge, Targets
+from control.node.follower import Follower
+from control.node.link import ControlLink
 from control.node.purged import Purged
 from kit.errors import BadRequest, Overloaded
-from tests.control.ordering import Fleet, Noted, fleet
+from tests.control.ordering import CLOCK, Fleet, Noted, fleet
 from tests.control.support import until
 from tests.support.redis import RedisServer
 
@@ -34,9 +40,10 @@ async def test_an_edge_speaks_of_a_purge_before_it_is_done_and_a_shield_after(co
     """In between, whoever asks for more than was done is told to ask on."""
     async with control.node("shield-1") as (follower, shield):
         await until(lambda: follower.state().cursor)
+        begun = follower.state().cursor or ""
         order = await control.service.orders.issue(TAG)
-        await until(lambda: follower.state().done)
-        epoch = (follower.state().cursor or "").partition(".")[0]
+        await until(lambda: follower.state().cursor != begun)  # done, and on the disk
+        epoch = begun.partition(".")[0]
         before, after = f"{epoch}.{order.number - 1}", f"{epoch}.{order.number}"
         assert shield.generations[-2:] == [(after, before), (after, after)]
         assert follower.state().purged == after
@@ -97,3 +104,29 @@ def test_orders_may_come_out_of_the_order_of_their_numbers() -> None:
     for number in (6, 5):
         state = state.hearing(number).ending(number, well=True)
     assert (state.heard_text, state.done_text) == (f"{EPOCH}.6", f"{EPOCH}.6")
+
+
+async def test_a_log_that_cannot_be_written_does_not_end_the_following(control: Fleet, tmp_path: Path) -> None:
+    """A full disk must not keep revocations and purges from a node."""
+    asked = []
+
+    async def broken(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        return web.Response(status=500)
+
+    app = web.Application()
+    app.router.add_get("/{path:.*}", broken)
+    control.link("edge-1")
+    async with TestServer(app) as server:
+        identity = NodeIdentity(
+            id="edge-1", credential=tmp_path / "edge-1.json", control=f"http://127.0.0.1:{server.port}"
+        )
+        follower = Follower(ControlLink(identity, "edge", CLOCK, control.session), Noted(), tmp_path, CLOCK)
+        with open("/dev/full", "wb", buffering=0) as full:
+            structlog.configure(processors=[lambda *_: b"line"], logger_factory=structlog.BytesLoggerFactory(full))
+            try:
+                await follower.start()
+                await until(lambda: len(asked) > 1)
+            finally:
+                structlog.reset_defaults()
+        await follower.close()
