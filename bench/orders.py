@@ -59,6 +59,9 @@ class Noting:
     def drain(self, draining: bool) -> None:
         """See Applier."""
 
+    def purged(self, heard: str, done: str) -> None:
+        """See Applier."""
+
     def revoke(self, revoked: Mapping[str, Sequence[str]]) -> None:
         """See Applier."""
 

@@ -1,4 +1,5 @@
-"""Settings that control may lay over those of a node, without a restart: cache policy, manners upstream, the next tier.
+"""Settings that control may lay over those of a node, without a restart: cache policy, manners upstream, the next tier,
+keys of tokens.
 
 An overlay is a tree like the node's settings file. Whoever lays it over checks it the same way: control when it is
 handed in, the node before it uses it.
@@ -6,6 +7,8 @@ handed in, the node before it uses it.
 
 from typing import Any, Literal, TypeVar
 
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from pydantic import ValidationError
 
 from configs.load import merged
@@ -37,6 +40,8 @@ ALLOWED = frozenset(
     }
 )
 """What every node may be told; no path of its disk, nothing that takes a restart."""
+KEYS = "token_keys"
+"""What an edge may be told besides: public keys that verify tokens, by id."""
 TOPOLOGY = {"edge": "shields", "shield": "origins"}
 """The next tier, by the name that it has there."""
 _MODELS: dict[str, type[NodeSettings]] = {"edge": EdgeSettings, "shield": ShieldSettings}
@@ -51,7 +56,12 @@ def check(tier: Tier, overlay: Tree) -> None:
     _allowed(tier, overlay)
     if TOPOLOGY[tier] in overlay and not overlay[TOPOLOGY[tier]]:
         raise SettingsError(f"`{TOPOLOGY[tier]}`: a node needs one at least")
-    _built(_MODELS[tier], merged(_TRIAL[tier], overlay))
+    built = _built(_MODELS[tier], merged(_TRIAL[tier], overlay))
+    for kid, pem in built.token_keys.items() if isinstance(built, EdgeSettings) else ():
+        try:
+            load_pem_public_key(pem.encode())
+        except (ValueError, UnsupportedAlgorithm) as error:
+            raise SettingsError(f"`{KEYS}.{kid}`: no public key: {error}") from None
 
 
 def laid_over(settings: N, tier: Tier, overlay: Tree) -> N:
@@ -72,9 +82,13 @@ def flat(overlay: Tree, above: str = "") -> dict[str, Any]:
 
 
 def _allowed(tier: Tier, overlay: Tree) -> None:
-    wrong = sorted(name for name in flat(overlay) if name not in ALLOWED and name != TOPOLOGY[tier])
+    wrong = sorted(name for name in flat(overlay) if not _is_allowed(tier, name))
     if wrong:
         raise SettingsError(f"`{wrong[0][:100]}`: not for a snapshot")
+
+
+def _is_allowed(tier: Tier, name: str) -> bool:
+    return name in ALLOWED or name == TOPOLOGY[tier] or (tier == "edge" and name.split(".")[0] == KEYS)
 
 
 def _built(model: type[N], tree: Tree) -> N:

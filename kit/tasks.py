@@ -1,6 +1,7 @@
 """Every task has an owner and a name. An endless task that stops is an incident: logged, counted, and not silent."""
 
 import asyncio
+import contextlib
 from collections.abc import Coroutine
 from typing import Any
 
@@ -42,4 +43,6 @@ class Owner:
         if failure is None and (self._closing or not endless):
             return
         self.incidents += 1
-        log.get("tasks").error("task ended", owner=self.name, task=name, error=repr(failure) if failure else "returned")
+        error = repr(failure) if failure else "returned"
+        with contextlib.suppress(OSError):  # in a callback a log that cannot be written would upset the loop
+            log.get("tasks").error("task ended", owner=self.name, task=name, error=error)

@@ -1,12 +1,19 @@
 """Settings of the caching tiers: one model for what edge and shield share, one each for what they do not."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from configs.schema.base import Address, BaseUrl, BitRate, Name, NodeIdentity, Seconds, Settings, Size
 
+KeyId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+"""The id of a token key, as tokens name it."""
+PublicKey = Annotated[
+    str,
+    Field(pattern=r"^-----BEGIN PUBLIC KEY-----\n[A-Za-z0-9+/=\n]+\n-----END PUBLIC KEY-----\n?$", max_length=1024),
+]
+"""A public key as PEM: never a private or a shared one, for settings are shown."""
 Tenant = Annotated[str, Field(pattern=r"^/[^\s\"\\]{1,200}$")]
 """The beginning of the paths of one tenant."""
 
@@ -177,6 +184,10 @@ class NodeSettings(Settings):
     """Manners towards the next tier."""
     identity: NodeIdentity | None = None
     """Who this node is; a standalone node has none."""
+    max_isolation_s: Annotated[float, Field(ge=5, le=31_536_000)] | None = None
+    """A node that has heard nothing from control for so long serves nobody any more (503, Retry-After) and is not
+    ready, until it hears again: purges and revocations do not reach it. None: it goes on for ever, and says in /health
+    how long it has been."""
     admin_token_file: Path | None = None
     """File with the bearer token (mode 600) that /purge wants; without one purges are refused."""
     fast_lane: bool = True
@@ -184,6 +195,12 @@ class NodeSettings(Settings):
     off is for comparing."""
     access_log: Path | None = None
     """One JSON line a request; `-` is standard output; none writes none."""
+
+    @model_validator(mode="after")
+    def _hears(self) -> Self:
+        if self.max_isolation_s is not None and (self.identity is None or self.identity.control is None):
+            raise ValueError("`max_isolation_s` is for nodes with `identity.control`: no other hears anything")
+        return self
 
 
 class EdgeSettings(NodeSettings):
@@ -199,6 +216,9 @@ class EdgeSettings(NodeSettings):
     """`token` wants a play token in the path; `open` forwards every path and method."""
     keys_dir: Path | None = None
     """Token keys (public ones suffice); needed with `access = "token"`."""
+    token_keys: dict[KeyId, PublicKey] = Field(default={}, max_length=32)
+    """More keys that verify tokens, beside those in `keys_dir`: a rollout brings them, and takes them away when no
+    token of theirs is left. One id never has two keys."""
     region: Name = "default"
     """Where this edge stands."""
     public_url: BaseUrl | None = None

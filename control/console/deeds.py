@@ -78,6 +78,23 @@ _ALL = (
         ("id",),
         ("id",),
     ),
+    Deed(
+        "rollout.activate",
+        "Activate",
+        lambda given: f"Give version {given.get('number', '')} to all nodes?",
+        "Every node lays it over its own settings within seconds; none is restarted.",
+        ("number",),
+        ("number",),
+    ),
+    Deed(
+        "rollout.back",
+        "Go back",
+        lambda _: "Go back?",
+        "A canary under way ends, and its version never runs again. Without one, all nodes go back to the version"
+        " before the active one.",
+        ("why",),
+        body=lambda given: {"why": given.get("why", "")},
+    ),
 )
 DEEDS: Mapping[str, Deed] = {deed.endpoint: deed for deed in _ALL}
 """Endpoint id -> the deed."""

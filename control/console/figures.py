@@ -8,6 +8,7 @@ from typing import TypeVar
 from control.admin.nodes import roster
 from control.admin.parts import Admin
 from control.admin.qoe import QoeRow, summed
+from control.admin.rollout import Rollouts, shown
 from control.admin.roster import NodeList, NodeRow
 from control.admin.trail import Entry
 from control.contract.messages import Answers
@@ -21,6 +22,7 @@ ENTRIES = 15
 ORDERS = 8
 EDGES = 20
 T = TypeVar("T")
+NO_ROLLOUTS = Rollouts(active=None, canary=None, verdict="", versions=(), events=())
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ class Picture:
     qoe: tuple[QoeRow, ...] = ()
     """By edge, those with most votes first."""
     entries: tuple[Entry, ...] = ()
+    rollouts: Rollouts = NO_ROLLOUTS
     missing: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -116,6 +119,7 @@ class Figures:
             overrides=service.overrides.in_force(),
             qoe=(await summed(service, "edge"))[:EDGES],
             entries=tuple(entries),
+            rollouts=shown(service, service.rollout.state),
             missing=missing,
         )
 

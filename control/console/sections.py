@@ -7,6 +7,7 @@ from control.admin.qoe import QoeRow
 from control.admin.roles import Area, Principal, Role
 from control.admin.roster import NodeRow, ratio
 from control.admin.trail import when
+from control.console import rollout as rollouts
 from control.console.figures import Picture, Region
 from control.console.markup import Html, action, join, meter, table, tag, text
 from control.contract.orders import Command, Prefetch, Purge, Revoke, Targets
@@ -149,6 +150,11 @@ def overrides(picture: Picture, who: Principal) -> Html:
     return table("Overrides", heads, rows, empty="Nothing is said over steering.")
 
 
+def rollout(picture: Picture, who: Principal) -> Html:
+    """Versions of settings, and the canary under way."""
+    return rollouts.rollout(picture.rollouts, who)
+
+
 def audit(picture: Picture, who: Principal) -> Html:
     """The newest entries of the audit log."""
     if not who.may(Role.OPERATOR, Area.AUDIT):
@@ -176,6 +182,7 @@ SECTIONS: Mapping[str, Callable[[Picture, Principal], Html]] = {
     "qoe": qoe,
     "orders": orders,
     "overrides": overrides,
+    "rollout": rollout,
     "audit": audit,
 }
 """Element id -> what renders it."""

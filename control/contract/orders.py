@@ -70,7 +70,7 @@ class Undrain(Message):
 
 class Revoke(Message):
     """Refuse at once, whatever their end, play tokens: one (cti, hex), all of a subject (sub), all of a key; or a node,
-    by the name that signs: shields then serve it no more."""
+    by the name that signs: shields, and origin's delivery, then serve it no more."""
 
     kind: Literal["revoke"] = "revoke"
     by: Literal["token", "subject", "key", "node"]
@@ -98,6 +98,8 @@ class Standing(Message):
 
     draining: bool
     revoked: tuple[Revoke, ...] = Field(max_length=MAX_REVOKED, strict=False)
+    purged: int = Field(default=0, ge=0)
+    """When everything is stale, every purge up to this number is as good as done."""
 
 
 class OrdersAnswer(Message):

@@ -24,6 +24,11 @@ class Applier(Protocol):
         """Take no new session (or take them again)."""
         ...
 
+    def purged(self, heard: str, done: str) -> None:
+        """Say `heard` with every fill, and take what is stored for stale for who says more than `done`. Both as
+        control.contract.generation; "" for what is not known."""
+        ...
+
     def revoke(self, revoked: Mapping[str, Sequence[str]]) -> None:
         """Refuse these, and no others, from now on: play tokens by `token`, `subject`, `key`, and nodes by `node`
         (-> names)."""

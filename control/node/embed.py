@@ -124,10 +124,11 @@ async def reporting(
     clock: Clock,
     orders: tuple[Applier, Path] | None = None,
     reload: Callable[[], Awaitable[None]] | None = None,
+    hears: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[Callable[[], dict[str, Any]]]:
     """Heartbeats to control and control's orders while inside, if this node has one; yields what /health says of it.
     `orders`: what does them, and the directory where their state is kept; `reload` makes the node use the snapshot kept
-    there."""
+    there; `hears` is called whenever control has answered a heartbeat."""
     if identity is None or identity.control is None:
         yield lambda: {"control": None}
         return
@@ -145,6 +146,7 @@ async def reporting(
             return snapshots.on(describe()) if snapshots else describe()
 
         def heard(answer: HeartbeatAnswer) -> None:
+            hears()
             if snapshots:
                 snapshots.want(answer.snapshot)
 

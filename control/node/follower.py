@@ -5,6 +5,7 @@ of the node: it goes on as it is and goes on asking.
 """
 
 import asyncio
+import contextlib
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -33,10 +34,11 @@ from control.node import kept as kept_file
 from control.node.applier import Applier
 from control.node.kept import MAX_PREFETCHES, Kept, Untold
 from control.node.link import ControlLink
+from control.node.purged import Purged
 from kit import log
 from kit.backoff import Backoff
 from kit.clock import Clock
-from kit.errors import HeadraceError, Overloaded, UpstreamFailed
+from kit.errors import BadRequest, HeadraceError, Overloaded, UpstreamFailed
 from kit.tasks import Owner
 
 ASK_S = LONG_POLL_S + 5.0
@@ -55,6 +57,8 @@ class FollowerState:
 
     cursor: str | None
     """As it is on the disk: all before it is done."""
+    purged: str
+    """The newest purge that is done, as all before it are; empty when one failed, or nothing is known."""
     draining: bool
     revoked: int
     done: int
@@ -97,6 +101,7 @@ class Follower:
         self._cursor, self._owed = self._kept.cursor, self._kept.untold
         self._applier.drain(self._kept.draining)
         self._refuse(())
+        self._purged(self._kept.purged)
         for order in self._kept.prefetches:
             self._owner.spawn("prefetch", self._prefetched(order))
         self._owner.spawn("follow", self._run(), endless=True)
@@ -107,6 +112,7 @@ class Follower:
         kept, counts = self._kept, self._counts
         return FollowerState(
             cursor=self._cursor,
+            purged=kept.purged.done_text if kept.purged else "",
             draining=kept.draining,
             revoked=len(kept.revoked),
             done=counts["done"],
@@ -131,10 +137,12 @@ class Follower:
         while True:
             try:
                 await self._do(await self._ask())
-            except HeadraceError as error:
+                await self._make_good()
+            except (HeadraceError, OSError) as error:  # a log that cannot be written must not end the following
                 self._error = str(error)
                 if not failures:
-                    log.get("orders").warning("orders are not heard", error=self._error)
+                    with contextlib.suppress(OSError):
+                        log.get("orders").warning("orders are not heard", error=self._error)
                 failures += 1
                 await asyncio.sleep(AGAIN.delay_s(failures - 1, random.random()))  # noqa: S311 (jitter)
             else:
@@ -189,7 +197,11 @@ class Follower:
         same = (self._kept.cursor or "").partition(".")[0] == cursor.partition(".")[0]
         self._drain(standing.draining or (self._kept.draining and not same))
         self._refuse(standing.revoked)
+        epoch = cursor.partition(".")[0]
+        purged = Purged(epoch=epoch, heard=standing.purged)
+        self._purged(purged)
         await self._applier.purge_all()
+        self._purged(purged.whole())
         self._counts["reset"] += 1
         log.get("orders").warning("orders were missed: all that is stored is stale now", cursor=cursor)
 
@@ -197,22 +209,40 @@ class Follower:
         if isinstance(order.command, Prefetch):
             await self._begin_prefetch(order)
             return
-        began = time.monotonic()
-        outcome, detail = await self._tried(order)
-        self._note(order, outcome, time.monotonic() - began, detail)
+        began, purged = time.monotonic(), self._kept.purged if isinstance(order.command, Purge) else None
+        if purged is not None:
+            purged = purged.hearing(order.number)
+            self._purged(purged)  # before it is done: what comes in from now on must not be older
+        failure = await self._tried(order)
+        if purged is not None:  # under a name that cannot be, nothing is stored
+            well = failure is None or isinstance(failure, BadRequest)
+            self._purged(purged.ending(order.number, well=well))
+        self._note(order, *_said(failure), time.monotonic() - began)
 
-    async def _tried(self, order: Order) -> tuple[Outcome, str]:
-        """What became of it, after as many tries as it takes and TRIES allows."""
+    async def _make_good(self) -> None:
+        """A purge could not be done: that everything is stale stands for it, tried again with every answer."""
+        purged = self._kept.purged
+        if purged is None or purged.done is not None:
+            return
+        try:
+            await self._applier.purge_all()
+        except HeadraceError as error:
+            log.get("orders").error("a purge that failed is not made good yet", error=str(error))
+        else:
+            self._purged(purged.whole())
+            await self._keep()
+
+    async def _tried(self, order: Order) -> Exception | None:
+        """Why it could not be done, after as many tries as TRIES allows; None when it is."""
         for attempt in range(TRIES.attempts + 1):
             try:
                 await self._apply(order)
             except Exception as error:  # an order that cannot be done must not keep the node from the others
-                detail = str(error) if isinstance(error, HeadraceError) else repr(error)
                 if not getattr(error, "retry", False) or attempt == TRIES.attempts:
-                    return "failed", detail
+                    return error
                 await asyncio.sleep(TRIES.delay_s(attempt, random.random()))  # noqa: S311 (jitter)
             else:
-                return "done", ""
+                return None
         raise AssertionError("unreachable: the last try returns")
 
     async def _apply(self, order: Order) -> None:
@@ -235,6 +265,10 @@ class Follower:
         self._applier.drain(draining)
         self._drained()
 
+    def _purged(self, purged: Purged | None) -> None:
+        self._kept = self._kept.with_(purged=purged)
+        self._applier.purged(*(purged.heard_text, purged.done_text) if purged else ("", ""))
+
     def _refuse(self, revoked: tuple[Revoke, ...]) -> None:
         self._kept = self._kept.refusing(revoked, self._clock.wall())
         named: dict[str, list[str]] = {}
@@ -249,9 +283,9 @@ class Follower:
         if any(each.number == order.number for each in running):
             return
         if self._clock.wall() - order.issued > PREFETCH_FRESH_S:
-            self._note(order, "failed", 0.0, "too old: its moment is over")
+            self._note(order, "failed", "too old: its moment is over", 0.0)
         elif len(running) >= MAX_PREFETCHES:
-            self._note(order, "failed", 0.0, str(Overloaded(f"{MAX_PREFETCHES} prefetches wait already")))
+            self._note(order, "failed", str(Overloaded(f"{MAX_PREFETCHES} prefetches wait already")), 0.0)
         else:
             self._kept = self._kept.with_(prefetches=(*running, order))
             self._owner.spawn("prefetch", self._prefetched(order))
@@ -259,15 +293,15 @@ class Follower:
     async def _prefetched(self, order: Order) -> None:
         async with self._warming:
             began = time.monotonic()
-            outcome, detail = await self._tried(order)
+            failure = await self._tried(order)
             left = tuple(each for each in self._kept.prefetches if each.number != order.number)
             self._kept = self._kept.with_(prefetches=left)
-            self._note(order, outcome, time.monotonic() - began, detail)
+            self._note(order, *_said(failure), time.monotonic() - began)
             await self._keep()
 
     # what control is to hear, and what is kept
 
-    def _note(self, order: Order, outcome: Outcome, seconds: float, detail: str) -> None:
+    def _note(self, order: Order, outcome: Outcome, detail: str, seconds: float) -> None:
         self._counts[outcome] += 1
         if outcome == "failed":
             log.get("orders").error("order failed", number=order.number, kind=order.command.kind, detail=detail)
@@ -294,3 +328,10 @@ class Follower:
                 self._cursor, self._unkept = kept.cursor, None
             self._owed = kept.untold
             self._owing.set()
+
+
+def _said(failure: Exception | None) -> tuple[Outcome, str]:
+    """What control is told became of an order."""
+    if failure is None:
+        return "done", ""
+    return "failed", str(failure) if isinstance(failure, HeadraceError) else repr(failure)

@@ -6,8 +6,10 @@ from pathlib import Path
 
 from pydantic import Field, ValidationError
 
+from control.contract.generation import Told
 from control.contract.messages import Message
 from control.contract.orders import CURSOR_PATTERN, MAX_REVOKED, Ack, Order, Revoke
+from control.node.purged import Purged
 from kit import log
 
 FILE = "orders.json"
@@ -32,6 +34,8 @@ class Kept(Message):
     """The machine's boot in which it was written. What a purge removed may be back after the next: a crash of the
     machine loses the last seconds of a directory, so no cursor is believed across it."""
     cursor: str | None = Field(default=None, pattern=CURSOR_PATTERN)
+    purged: Purged | None = None
+    """None until control was heard once; no more believed across a boot than the cursor."""
     draining: bool = False
     revoked: tuple[Revoke, ...] = Field(default=(), max_length=MAX_REVOKED, strict=False)
     untold: tuple[Untold, ...] = Field(default=(), max_length=MAX_ACKS, strict=False)
@@ -71,7 +75,15 @@ def load(directory: Path) -> Kept:
     except (OSError, ValidationError) as error:
         log.get("orders").warning("what was kept of the orders is lost", file=str(file), error=str(error))
         return Kept(boot=boot)
-    return kept if kept.boot == boot else kept.with_(boot=boot, cursor=None)
+    known = kept.boot == boot and kept.purged is not None
+    return kept if known else kept.with_(boot=boot, cursor=None, purged=None)
+
+
+def resume(directory: Path, told: Told) -> None:
+    """Tell the workers how far this node was, before the first one serves. Blocks."""
+    purged = load(directory).purged
+    if purged is not None:
+        told.put(purged.heard_text, purged.done_text)
 
 
 def save(directory: Path, kept: Kept) -> None:

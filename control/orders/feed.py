@@ -9,10 +9,22 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from control.contract.orders import BATCH, BATCH_BYTES, Drain, Order, OrdersAnswer, Revoke, Standing, Targets, Undrain
+from control.contract.orders import (
+    BATCH,
+    BATCH_BYTES,
+    Drain,
+    Order,
+    OrdersAnswer,
+    Purge,
+    Revoke,
+    Standing,
+    Targets,
+    Undrain,
+)
 
-ROLES = ("shield", "edge")
-"""Who takes orders, in the order in which a purge reaches them (contracts.md, Purge across tiers)."""
+ROLES = ("shield", "edge", "origin")
+"""Who takes orders. A purge reaches them in this order (contracts.md, Purge across tiers); origin stores nothing."""
+STORING = ("shield", "edge")
 Place = tuple[int, int]
 """A place in a stream; places rise."""
 START: Place = (0, 0)
@@ -135,10 +147,18 @@ class Feeds:
                 pass
 
     def standing(self, node_id: str, role: str, now: float) -> Standing:
-        """What orders of before add up to for this node: shields refuse nodes, edges refuse play tokens."""
-        ours = [each for each in self.revoked.values() if (each.by == "node") is (role == "shield")]
+        """What orders of before add up to for this node: shields and origin refuse nodes, edges refuse play
+        tokens."""
+        ours = [each for each in self.revoked.values() if (each.by == "node") is (role != "edge")]
         revoked = tuple(each for each in ours if each.until > now)
-        return Standing(draining=node_id in self.draining, revoked=revoked)
+        return Standing(draining=node_id in self.draining, revoked=revoked, purged=self._purged(role))
+
+    def _purged(self, role: str) -> int:
+        """The newest purge of this role's feed. Where none is kept any more, a shield may be said to have done all up
+        to the newest order; an edge must not ask shields for more than their feed had, so it is said too little."""
+        orders = [entry.order for entry in self.roles[role].entries]
+        purges = [each.number for each in orders if isinstance(each.command, Purge)]
+        return max(purges, default=max((each.number for each in orders), default=0) if role == "shield" else 0)
 
     def answer(
         self, node_id: str, role: str, region: str | None, cursor: str | None, now: float

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from control.contract.orders import Command, Drain, Prefetch, Purge, Revoke, Targets, Undrain
-from control.orders.feed import ROLES, Staged
+from control.orders.feed import STORING, Staged
 from control.orders.model import Draft
 from control.registry.model import Node, NodeMap
 from kit.errors import Unprocessable
@@ -49,13 +49,13 @@ def _roles(command: Command, targets: Targets) -> tuple[tuple[str, ...], tuple[s
         case Purge():
             return ("shield",), ("edge",)
         case Revoke(by="node"):
-            return ("shield",), ()  # edges check no node
+            return ("shield", "origin"), ()  # edges check no node
         case Revoke():
             return ("edge",), ()  # shields see no play token
         case Prefetch() if not targets.nodes:
             return ("edge",), ()  # what edges ask for comes through the shields
         case _:
-            return ROLES, ()
+            return STORING, ()
 
 
 def _meant(nodes: NodeMap, role: str, targets: Targets) -> Iterable[str]:

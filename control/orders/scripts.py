@@ -155,7 +155,8 @@ SYNC = (
     _COMMON
     + """
 -- epoch (that of a log where there is none), places {role: id}, standing (the version known), count.
--- Answers {epoch, number, standing, draining, revoked, staged, tail, last, entries of shield, the same of edge}.
+-- Answers {epoch, number, standing, draining, revoked, staged, tail, last, entries of shield, the same of edge, of
+-- origin}.
 redis.call('SET', 'orders:epoch', args.epoch, 'NX')
 local epoch = redis.call('GET', 'orders:epoch')
 local standing = tonumber(redis.call('GET', 'orders:standing') or '0')
@@ -172,7 +173,7 @@ for _, number in ipairs(redis.call('SMEMBERS', 'orders:staged')) do
   staged[#staged + 1] = {number, row[1], waiting}
 end
 local answer = {epoch, redis.call('GET', 'orders:number') or '0', standing, draining, revoked, staged}
-for _, role in ipairs({'shield', 'edge'}) do
+for _, role in ipairs({'shield', 'edge', 'origin'}) do
   local from = epoch == args.epoch and '(' .. args.places[role] or '-'
   answer[#answer + 1] = redis.call('GET', 'orders:tail:' .. role) or '0-0'
   answer[#answer + 1] = last_of(role)

@@ -1,11 +1,14 @@
 """The supervisor of an edge: the process that `edges[].pid` names."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 from configs.schema.node import EdgeSettings
+from control.contract import generation
+from control.node import kept
 from control.node.embed import Gauges, Standing, describer, reporting
 from control.node.snapshots import at_start, with_snapshot
 from edge.node import worker
@@ -37,21 +40,27 @@ async def _serve(
 ) -> None:
     labels = {"edge_location": settings.region, "node": settings.identity.id if settings.identity else settings.name}
 
-    with contextlib.closing(Publisher(revoked.MOST_BYTES)) as refused:
+    with (
+        contextlib.closing(Publisher(revoked.MOST_BYTES)) as refused,
+        contextlib.closing(generation.Told()) as purges,
+    ):
+        await asyncio.to_thread(kept.resume, settings.store.cache_dir[0], purges)
 
         @contextlib.asynccontextmanager
         async def embed(facts: Facts) -> AsyncIterator[Callable[[], dict[str, Any]]]:
             clock = SystemClock()
             describe = describer(_standing(settings, facts), _gauges(settings, facts), clock)
-            ordered = Ordered(facts, role.keys_authority, refused)
+            ordered = Ordered(facts, role.keys_authority, refused, purges.put)
             orders = (ordered, settings.store.cache_dir[0])
             async with (
-                reporting(settings.identity, "edge", describe, clock, orders, facts.reload.now) as health,
+                reporting(
+                    settings.identity, "edge", describe, clock, orders, facts.reload.now, facts.contact.heard
+                ) as health,
                 _observing(settings, facts, clock) as seen,
             ):
                 yield lambda: {"access": settings.access, "region": settings.region, **health(), **seen()}
 
-        reasons, share = role.tier.reasons, {revoked.FD: refused.fd}
+        reasons, share = role.tier.reasons, {revoked.FD: refused.fd, generation.FD: purges.fd}
         await run(settings, read, nursery, reasons, labels, embed, role.keys_authority, ready_file, share)
 
 

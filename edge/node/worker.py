@@ -5,13 +5,15 @@ from functools import partial
 from types import MappingProxyType
 
 from configs.schema.node import EdgeSettings
+from control.contract import generation
 from control.contract.credential import Credential
 from edge.admit.open import OpenTier
-from kit.clock import SystemClock
+from kit.clock import Clock, SystemClock
 from kit.published import Reader
 from kit.workers import begin
 from origin.contract.headers import NODE
 from proxy.host.worker import Role, run
+from proxy.http.fields import Fields
 from proxy.serve.watch import Busy, Watch
 from proxy.upstream.client import Sign
 
@@ -30,10 +32,10 @@ def role(settings: EdgeSettings, fds: Mapping[str, int] = MappingProxyType({})) 
     from origin.contract.revoked import FD
     from origin.contract.token import Keys, Verifier
 
-    keys = Keys.load(settings.keys_dir)
+    keys = Keys.load(settings.keys_dir).beside(settings.token_keys)
     verifier = Verifier(keys, revoked=Reader(fds[FD]) if FD in fds else None)
     tier = TokenTier(verifier, events=settings.cmcd)
-    return Role(tier, bases, settings.authority, _signer(settings) if settings.shields else None, watch)
+    return Role(tier, bases, settings.authority, _signer(settings, fds) if settings.shields else None, watch)
 
 
 def _watch(settings: EdgeSettings) -> Callable[[Busy], Watch] | None:
@@ -48,11 +50,22 @@ def _watch(settings: EdgeSettings) -> Callable[[Busy], Watch] | None:
     return partial(EdgeWatch, name=name, mbps=mbps, listens=told and settings.cmcd, speaks=settings.cmsd)
 
 
-def _signer(settings: EdgeSettings) -> Sign | None:
+def _signer(settings: EdgeSettings, fds: Mapping[str, int]) -> Sign | None:
     if settings.identity is None:
         return None
-    credential, clock = Credential.load(settings.identity.credential), SystemClock()
-    return lambda method, target: ((NODE, credential.sign("shield", method=method, target=target, now=clock.wall())),)
+    purges = generation.Generations(fds[generation.FD]) if generation.FD in fds else None
+    return signer(Credential.load(settings.identity.credential), SystemClock(), purges)
+
+
+def signer(credential: Credential, clock: Clock, purges: generation.Generations | None) -> Sign:
+    """Signs requests to shields, and says with them which purge this edge has heard of."""
+
+    def fields(method: str, target: str) -> Fields:
+        signed = (NODE, credential.sign("shield", method=method, target=target, now=clock.wall()))
+        heard = purges.heard if purges is not None else ""
+        return (signed, (generation.FIELD, heard)) if heard else (signed,)
+
+    return fields
 
 
 def main(parent: int, fds: Mapping[str, int]) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import aiohttp
 
@@ -11,6 +12,7 @@ from configs import delivery as policies
 from configs.schema.origin import OriginSettings
 from control.contract.credential import Credential
 from control.node import ControlLink
+from control.node.follower import Follower
 from geo.live import Live
 from kit.addresses import Trusted
 from kit.clock import Clock, SystemClock
@@ -23,6 +25,7 @@ from origin.catalog.service import Catalog
 from origin.contract.token import Keys
 from origin.delivery.body import Bodies
 from origin.delivery.handler import Delivery
+from origin.delivery.revoked import RevokedShields
 from origin.delivery.versions import Versions
 from origin.playback.edges import Edges
 from origin.playback.fence import Fence
@@ -68,10 +71,23 @@ async def opened(settings: OriginSettings, *, clock: Clock | None = None) -> Asy
         )
         link = ControlLink(settings.identity, "origin", clock, session) if settings.identity.control else None
         edges = Edges(link, clock, lambda source: metrics.edges.labels(source).inc())
-        delivery = Delivery(Versions(catalog), store, bodies, policies.classes(), credential, clock)
+        revoked = RevokedShields()
+        if link is not None:
+            await _follow(stack, link, revoked, settings.state_dir, clock)
+        delivery = Delivery(Versions(catalog), store, bodies, policies.classes(), credential, clock, revoked)
         fence = Fence(catalog, geo.place, settings.home_country)
         playback = Playback(catalog, fence, edges, keys, clock, ttl_s=settings.token_ttl_s, cap_kbps=settings.cap_kbps)
         yield Parts(settings, metrics, operators, catalog, delivery, playback, geo, Trusted(settings.trusted_proxies))
+
+
+async def _follow(
+    stack: contextlib.AsyncExitStack, link: ControlLink, revoked: RevokedShields, directory: Path, clock: Clock
+) -> None:
+    """Do control's orders until the stack closes; what was refused before a restart is refused at once."""
+    await asyncio.to_thread(directory.mkdir, parents=True, exist_ok=True)
+    follower = Follower(link, revoked, directory, clock)
+    stack.push_async_callback(follower.close)
+    await follower.start()
 
 
 def _secrets(settings: OriginSettings) -> tuple[Credential, Keys]:

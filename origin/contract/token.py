@@ -9,7 +9,7 @@ import binascii
 import re
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -130,6 +130,20 @@ class Keys:
         if not verifying:
             raise ValueError(f"no token key in {directory}: run `headrace keys new --out {directory}`")
         return cls(verifying, signing)
+
+    def beside(self, public: Mapping[str, str]) -> "Keys":
+        """These and more that verify, by id (PEM). ValueError names one that is none, or whose id has another key."""
+        more: dict[bytes, COSEKeyInterface] = {}
+        for kid, pem in public.items():
+            name = kid.encode()
+            try:
+                more[name] = COSEKey.from_pem(pem, kid=name)
+            except Exception as error:
+                raise ValueError(f"token key {kid!r} cannot be used: {error}") from None
+            known = self._verifying.get(name)
+            if known is not None and known.to_dict() != more[name].to_dict():
+                raise ValueError(f"token key {kid!r} is another key in the keys' directory")
+        return Keys(more | self._verifying, self._signing)
 
     def by_id(self, key_id: bytes) -> COSEKeyInterface | None:
         """The verifying key of that id."""

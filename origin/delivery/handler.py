@@ -2,11 +2,12 @@
 
 import os
 import re
+from collections.abc import Callable
 
 from aiohttp import web
 
 from configs.delivery import Classes
-from control.contract.credential import Credential
+from control.contract.credential import Credential, CredentialRefused
 from kit.clock import Clock
 from kit.errors import HeadraceError, NotFound
 from origin.assets import ObjectStore
@@ -38,9 +39,12 @@ class Delivery:
         classes: Classes,
         credential: Credential,
         clock: Clock,
+        revoked: Callable[[str], bool] = lambda _: False,
     ) -> None:
+        """`revoked`: whether the shield that signs with a name was revoked; asked for each request."""
         self._versions, self._store, self._bodies = versions, store, bodies
         self._classes, self._credential, self._clock = classes, credential, clock
+        self._revoked = revoked
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """One request of any method and path. Errors are kit.errors, rendered by the application."""
@@ -55,7 +59,10 @@ class Delivery:
     def _admit(self, request: web.Request) -> None:
         signed = request.headers.getall(headers.NODE, [])
         value = signed[0] if len(signed) == 1 else None
-        self._credential.check(value, method=request.method, target=request.raw_path, now=self._clock.wall())
+        now = self._clock.wall()
+        name = self._credential.check(value, method=request.method, target=request.raw_path, now=now)
+        if self._revoked(name):
+            raise CredentialRefused(f"{name!r} was revoked")
 
     async def _find(self, path: str) -> tuple[Published, Asset]:
         match = _PATH.fullmatch(path)

@@ -22,6 +22,7 @@ from proxy.fill.flight import (
     Revalidated,
     Shared,
     StaleOnError,
+    since,
     storable,
 )
 from proxy.fill.neighbours import Alone, Fresh, Gone, Growing, Neighbours, Sliced, Stale, Told
@@ -122,7 +123,8 @@ class Filler:
             else:
                 outcome = await self._as_follower(flight, question)
             if isinstance(outcome, tuple):
-                question = replace(question, flight=flight_key(question.key, outcome, question.fields))
+                flight_of = flight_key(question.key, outcome, question.fields)
+                question = replace(question, flight=since(flight_of, question.since))
             elif outcome is not None:
                 return outcome, True
             else:
@@ -255,7 +257,7 @@ class Filler:
             leader = self._neighbours.leases.take(flight.question.flight)
             if leader is None:
                 flight.leads = flight.leased = True
-                known = not gone and self._known(flight, stored)
+                known = bool(flight.question.since) or (not gone and self._known(flight, stored))
                 if not known and await self._filled_before(flight, stored):
                     return Ending.FOLLOWED
                 break

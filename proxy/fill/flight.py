@@ -92,6 +92,8 @@ class Question:
     """The viewer's own Range and conditions, where it may be asked for slices."""
     led: int = 0
     """How many flights the node's other workers had led when the answer was looked for."""
+    since: str = ""
+    """The name of an invalidation that the answer must not be older than, though this store does not know of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,11 @@ class Arrival:
     response: Response
     sent: float
     received: float
+
+
+def since(flight: str, invalidation: str) -> str:
+    """The name of a flight for those who know of an invalidation: what began without it is not for them."""
+    return f"{flight}\n{invalidation}" if invalidation else flight
 
 
 def storable(question: Question, status: int, fields: Fields, arrival: Arrival) -> Meta | NotStored:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -27,11 +27,18 @@ _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 names where a no
 class Ordered:
     """One node, to be ordered about. All of it may be done twice with the same result."""
 
-    def __init__(self, facts: Facts, authority: str, revoked: Publisher | None = None) -> None:
-        """`authority` is that of the node's keys; workers read `revoked`, None where they refuse nobody."""
+    def __init__(
+        self,
+        facts: Facts,
+        authority: str,
+        revoked: Publisher | None = None,
+        purged: Callable[[str, str], None] = lambda _heard, _done: None,
+    ) -> None:
+        """`authority` is that of the node's keys; workers read `revoked`, None where they refuse nobody; `purged` tells
+        them how far the node is with its purges."""
         self._keepers, self._draining = facts.keeper, facts.draining
         self._url, self._secret = loopback(facts.url), facts.secret
-        self._authority, self._revoked = authority, revoked
+        self._authority, self._revoked, self.purged = authority, revoked, purged
 
     async def purge(self, by: str, what: str, *, soft: bool) -> None:
         """By `url`, `prefix` or `tag`. BadRequest, Overloaded (again later)."""

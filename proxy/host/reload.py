@@ -19,6 +19,7 @@ APPLIED = frozenset(
         "limits.header_timeout_s",
         "limits.idle_timeout_s",
         "limits.send_timeout_s",
+        "max_isolation_s",
         "origin",
         "origins",
         "pacing",
@@ -27,6 +28,7 @@ APPLIED = frozenset(
         "store.memory",
         "store.memory_object",
         "store.slice",
+        "token_keys",
         "upstream",
     }
 )

@@ -27,6 +27,8 @@ from kit.workers import Supervisor, most_numbers
 from proxy.host import admin, listeners, tls
 from proxy.host.reload import Reload
 from proxy.host.worker import Shared, at_rest, families, mapped, payload, pinning, remembered, volumes
+from proxy.serve.contact import FD as CONTACT
+from proxy.serve.contact import Contact
 from proxy.serve.own import new_secret
 from proxy.store import disk
 from proxy.store.accounts import Tenants
@@ -57,6 +59,8 @@ class Facts:
     """Opens the node to its own requests, see proxy.serve.own."""
     post: Post
     """What workers tell; nobody has to listen."""
+    contact: Contact
+    """Told by whoever is heard from; nobody has to tell it."""
 
     def pids(self) -> list[int]:
         """The node's processes."""
@@ -89,14 +93,16 @@ async def run(
         listeners.opened(*host_port(settings.listen), settings.workers) as listening_at,
         contextlib.closing(_board(settings, reasons)) as board,
         contextlib.closing(Post()) as post,
+        contextlib.closing(Contact(SystemClock())) as contact,
         _keeping(settings, board) as (keeper, shared),
     ):
+        told = {"board": board.fd, "post": post.fd, CONTACT: contact.fd}
         rows = [board.row(number) for number in range(most_numbers(settings.workers))]
         supervisor = Supervisor(
             nursery,
             settings.workers,
             lambda _, number: payload(board, number, settings, secret),
-            share=lambda place: {"board": board.fd, "post": post.fd, **share, **shared.fds, **listening_at.fds(place)},
+            share=lambda place: {**told, **share, **shared.fds, **listening_at.fds(place)},
             ended=lambda number: at_rest(rows[number]),
         )
 
@@ -108,7 +114,10 @@ async def run(
         seen = volumes(settings.store, board, own_row, None)
         url = _url(settings, listening_at.port)
         draining = asyncio.Event()
-        facts = Facts(url, board, supervisor, reload, keeper, seen, time.time(), certificates, draining, secret, post)
+        began = time.time()
+        facts = Facts(
+            url, board, supervisor, reload, keeper, seen, began, certificates, draining, secret, post, contact
+        )
         owner = Owner("node")
         try:
             await _started(supervisor)
@@ -174,6 +183,7 @@ async def _admin(
                 "restarts": sum(worker.restarts for worker in facts.supervisor.workers),
                 "started": facts.started,
                 "draining": facts.draining.is_set(),
+                "isolation": _isolation(facts),
                 "settings": facts.reload.health(),
                 "listener": tls.describe(facts.reload.settings, facts.certificates),
                 "pacing": facts.reload.settings.pacing.rates,
@@ -183,7 +193,8 @@ async def _admin(
             }
 
         def ready() -> bool:
-            return facts.supervisor.alive == settings.workers and not facts.draining.is_set()
+            whole = facts.supervisor.alive == settings.workers
+            return whole and not facts.draining.is_set() and not _isolated(facts)
 
         app = admin.application(health, ready, lambda: admin.render(facts.board, labels), purging)
         host, port = _admin_address(settings, facts.url)
@@ -193,6 +204,25 @@ async def _admin(
             except SettingsError as error:
                 raise SettingsError(f"`admin`: {error}") from None
             yield url
+
+
+def _isolation(facts: Facts) -> dict[str, Any] | None:
+    """How long nothing was heard of control, in seconds, and how long that may be (None: for ever); None where nobody
+    is to be heard."""
+    settings = facts.reload.settings
+    if settings.identity is None or settings.identity.control is None:
+        return None
+    return {
+        "age_s": round(facts.contact.age_s(), 1),
+        "most_s": settings.max_isolation_s,
+        "serves": not _isolated(facts),
+    }
+
+
+def _isolated(facts: Facts) -> bool:
+    """Whether the node serves nobody, because it was too long without word."""
+    most_s = facts.reload.settings.max_isolation_s
+    return most_s is not None and facts.contact.age_s() > most_s
 
 
 def _whole(facts: Facts) -> bool:

@@ -28,6 +28,8 @@ from proxy.host import listeners, tls
 from proxy.serve import account, pacing
 from proxy.serve.account import AccessLog, Account
 from proxy.serve.connection import Patience, Server
+from proxy.serve.contact import FD as CONTACT
+from proxy.serve.contact import ContactTier
 from proxy.serve.fast import FastServer
 from proxy.serve.lane import Lane
 from proxy.serve.own import OwnTier
@@ -109,7 +111,10 @@ def run(told: Told, settings: NodeSettings, role: Role) -> None:
     shared."""
     log.setup(f"{settings.name}-worker")
     _raise_descriptor_limit()
-    role = replace(role, tier=OwnTier(role.tier, told.payload["own"]))
+    tier = role.tier
+    if settings.max_isolation_s is not None:
+        tier = ContactTier(tier, told.fds[CONTACT], settings.max_isolation_s, SystemClock())
+    role = replace(role, tier=OwnTier(tier, told.payload["own"]))
     with quiet(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(told, settings, role))
 

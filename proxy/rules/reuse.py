@@ -44,12 +44,14 @@ class Miss:
 Decision = Fresh | StaleWhileRevalidate | Revalidate | Miss
 
 
-def decide(stored: Meta | None, request: Fields, now: float, *, grace: bool = True) -> Decision:
+def decide(stored: Meta | None, request: Fields, now: float, *, grace: bool = True, anew: bool = False) -> Decision:
     """RFC 9111 4, for GET and HEAD. Request directives are advisory (5.2.1) and not honoured: a viewer must not be able
     to send a shared cache to its origin at will.
 
     Without `grace` nothing stale serves while it is refreshed: towards another cache, whose own grace begins when ours
     would end, it would hand on what is over already.
+
+    With `anew` nothing serves that upstream has not confirmed: an invalidation is known that did not reach this store.
     """
     if stored is None:
         return Miss(vary=False)
@@ -58,6 +60,8 @@ def decide(stored: Meta | None, request: Fields, now: float, *, grace: bool = Tr
     known = freshness(stored)
     current = age(stored, now)
     left = known.lifetime - current
+    if anew:
+        return Revalidate(_conditions(stored), False, current, left)
     if left > 0:
         return Fresh(current, left)
     revalidate = Revalidate(_conditions(stored), -left < known.if_error, current, left)

@@ -21,7 +21,7 @@ from kit import log
 from kit.clock import Clock
 from kit.errors import HeadraceError, Overloaded, Refused, Side, UpstreamFailed
 from proxy.fill.filler import Filler
-from proxy.fill.flight import NotShared, Outcome, Question, Revalidated, Shared, StaleOnError
+from proxy.fill.flight import NotShared, Outcome, Question, Revalidated, Shared, StaleOnError, since
 from proxy.fill.runs import Changed, NotSliced
 from proxy.fill.variants import Found
 from proxy.http import cache_control, cache_status, proxy_status
@@ -144,9 +144,8 @@ class Pipeline:
         stored = found.stored
         meta = stored.meta if stored else None
         ask = partial(self._question, exchange, answer, passage, key, found)
-        decision = (
-            Miss(vary=True) if found.others else decide(meta, found.request, self._clock.wall(), grace=self._tier.grace)
-        )
+        now, grace, anew = self._clock.wall(), self._tier.grace, bool(passage.since)
+        decision = Miss(vary=True) if found.others else decide(meta, found.request, now, grace=grace, anew=anew)
         if isinstance(decision, Miss | Revalidate) and _only_if_cached(exchange.fields):
             raise NotCached("only-if-cached, and not stored")
         if came_back and not isinstance(decision, Fresh):
@@ -177,7 +176,9 @@ class Pipeline:
         self, exchange: Exchange, answer: Answer, question: Question, stored: Stored | None, why: Revalidate | Miss
     ) -> Sent:
         outcome, collapsed = await self._filler.fill(question, stored, why if isinstance(why, Revalidate) else None)
-        forward = Forward.STALE if isinstance(why, Revalidate) else Forward.VARY_MISS if why.vary else Forward.URI_MISS
+        forward = Forward.VARY_MISS if isinstance(why, Miss) and why.vary else Forward.URI_MISS
+        if isinstance(why, Revalidate):
+            forward = Forward.REQUEST if question.since and why.ttl > 0 else Forward.STALE
         return await self._deliver_outcome(exchange, answer, question, outcome, forward, collapsed)
 
     async def _deliver_outcome(
@@ -262,7 +263,8 @@ class Pipeline:
             if exchange.method == "GET" and not exchange.render and name.lower() in _LOWER_CONDITIONAL
         )
         target, fields = strip_cmcd(passage.target), self._asked(exchange)
-        return Question(key, target, fields, found.flight, answer.hint, ranged, found.led)
+        flight = since(found.flight, passage.since)
+        return Question(key, target, fields, flight, answer.hint, ranged, found.led, passage.since)
 
     def _asked(self, exchange: Exchange) -> Fields:
         """The fields that a fill sends: what all viewers who wait for it have in common, but for the selecting ones."""

@@ -11,11 +11,14 @@ from proxy.serve.rendering import Rendering
 @dataclass(frozen=True, slots=True)
 class Passage:
     """The request may go on as `target` (origin form, without token). `subject` is for the log. `render`: the answer is
-    not the stored one but made from it, and private to who asks; the lane gets no such request (see Tier.quick)."""
+    not the stored one but made from it, and private to who asks; the lane gets no such request (see Tier.quick).
+    `since`: who asks knows of an invalidation, of this name, that did not reach us; what is stored is stale for it, and
+    so is what is on its way for others."""
 
     target: str
     subject: str = ""
     render: Rendering | None = None
+    since: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ class Tier(Protocol):
     def quick(self, target: str, fields: Fields, now: float) -> tuple[str, str] | None:
         """`admit` for a GET of a target and fields without odd characters, where memory alone can say yes: the
         Passage's target and subject, fit for a JSON string. None where it takes more: a token not seen before, a
-        refusal."""
+        refusal, a Passage that has more."""
         ...
 
     def forwarded(self, fields: Fields) -> Fields:

@@ -1,11 +1,14 @@
 """The supervisor of a shield."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 from configs.schema.node import ShieldSettings
+from control.contract import generation
+from control.node import kept
 from control.node.embed import Gauges, Standing, describer, reporting
 from control.node.snapshots import at_start, with_snapshot
 from kit import log, service
@@ -50,18 +53,22 @@ async def _serve(
 ) -> None:
     labels = {"shield": settings.identity.id if settings.identity else settings.name}
 
-    with contextlib.closing(Publisher(revoked.MOST_BYTES)) as refused:
+    with (
+        contextlib.closing(Publisher(revoked.MOST_BYTES)) as refused,
+        contextlib.closing(generation.Told()) as purges,
+    ):
+        await asyncio.to_thread(kept.resume, settings.store.cache_dir[0], purges)
 
         @contextlib.asynccontextmanager
         async def embed(facts: Facts) -> AsyncIterator[Callable[[], dict[str, Any]]]:
             describe = describer(_standing(settings, facts), _gauges(settings, facts), SystemClock())
-            orders = (Ordered(facts, role.keys_authority, refused), settings.store.cache_dir[0])
+            orders = (Ordered(facts, role.keys_authority, refused, purges.put), settings.store.cache_dir[0])
             async with reporting(
-                settings.identity, "shield", describe, SystemClock(), orders, facts.reload.now
+                settings.identity, "shield", describe, SystemClock(), orders, facts.reload.now, facts.contact.heard
             ) as health:
                 yield lambda: {"region": settings.region, **health()}
 
-        reasons, share = role.tier.reasons, {revoked.FD: refused.fd}
+        reasons, share = role.tier.reasons, {revoked.FD: refused.fd, generation.FD: purges.fd}
         await run(settings, read, nursery, reasons, labels, embed, role.keys_authority, ready_file, share)
 
 

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from configs.schema.base import NodeIdentity
 from configs.schema.node import ShieldSettings
+from control.contract import generation
 from control.contract.credential import Credential
 from kit.clock import SystemClock
 from kit.workers import begin
@@ -19,11 +21,21 @@ def role(settings: ShieldSettings, fds: Mapping[str, int] = MappingProxyType({})
         raise ValueError("`identity` is needed: a shield serves only nodes that it can check")
     credential, clock = Credential.load(settings.identity.credential), SystemClock()
     return Role(
-        ShieldTier(credential, RevokedNodes(fds[FD])) if FD in fds else ShieldTier(credential),
+        _tier(settings.identity, credential, fds),
         settings.origins,
         sign=lambda method, target: (
             (NODE, credential.sign("origin", method=method, target=target, now=clock.wall())),
         ),
+    )
+
+
+def _tier(identity: NodeIdentity, credential: Credential, fds: Mapping[str, int]) -> ShieldTier:
+    if FD not in fds:
+        return ShieldTier(credential)
+    # Without control no order ever comes here: there is nothing to compare.
+    follows = identity.control is not None and generation.FD in fds
+    return ShieldTier(
+        credential, RevokedNodes(fds[FD]), generation.Generations(fds[generation.FD]) if follows else None
     )
 
 

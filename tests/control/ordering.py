@@ -34,6 +34,8 @@ class Noted:
     failing: list[HeadraceError] = field(default_factory=list)
     refused: dict[str, Sequence[str]] = field(default_factory=dict)
     draining: bool = False
+    generations: list[tuple[str, str]] = field(default_factory=list)
+    """(heard, done) as they were told."""
     warming: asyncio.Event = field(default_factory=asyncio.Event)
     """A prefetch ends when this is set."""
 
@@ -49,6 +51,9 @@ class Noted:
 
     def drain(self, draining: bool) -> None:
         self.draining = draining
+
+    def purged(self, heard: str, done: str) -> None:
+        self.generations.append((heard, done))
 
     def revoke(self, revoked: Mapping[str, Sequence[str]]) -> None:
         self.refused = dict(revoked)

@@ -11,6 +11,8 @@ from control.admin.endpoint import PREFIX
 from control.admin.roles import Area, Role
 from control.console.deeds import DEEDS
 from control.console.session import COOKIE
+from control.rollout.model import Content
+from control.rollout.rules import proven
 from kit.clock import ManualClock
 from tests.control.admin_client import TOKEN, Console, console
 from tests.control.support import report
@@ -80,6 +82,35 @@ async def test_an_override_is_made_and_lifted(desk: Console) -> None:
     assert (override.edge, override.until - desk.clock.wall(), override.percent) == ("edge-1", 300, 50)
     assert await act(desk, await question(desk, action="steering.lift", id=override.id)) == (303, "/?done")
     assert desk.admin.service.overrides.in_force() == ()
+
+
+async def test_a_version_is_shown_activated_and_taken_back(desk: Console) -> None:
+    """Issue 5, part 8: where rollouts stand, and what may be done, as the role allows."""
+    rollout = desk.admin.service.rollout
+    number = (await rollout.stage(Content(edge={"fast_lane": False}), by="ann", note="<try>")).last
+    await rollout.try_on(number, ["edge-1"], 1, soak_s=60, goes_on=False, by="ann")
+    await enter(desk)
+    page = await shown(desk)
+    assert "Version 1 is tried on edge-1 for 60 s, then it waits to be activated" in page
+    assert "&lt;try&gt;" in page
+    assert ('id="do-rollout-back"' in page, 'id="do-rollout-activate-1"' in page) == (True, False)
+    state = rollout.state
+    await rollout._shelf.put(proven(state, now=1.0).model_copy(update={"revision": state.revision + 1}))
+    await rollout.look()
+    assert 'id="do-rollout-activate-1"' in await shown(desk)
+    assert await act(desk, await question(desk, action="rollout.activate", number="1")) == (303, "/?done")
+    assert rollout.wanted("edge-1") == number
+    assert "Active: version 1." in await shown(desk)
+    assert await act(desk, await question(desk, action="rollout.back", why="slow")) == (303, "/?done")
+    assert (rollout.wanted("edge-1"), rollout.state.events[-1].why) == (0, "slow")
+    assert [each.action for each in await desk.entries()][:2] == ["rollout.activate", "rollout.back"]
+
+
+async def shown(desk: Console) -> str:
+    """The page, as it is now."""
+    desk.clock.advance(1.0)
+    async with desk.session.get(desk.url + "/") as response:
+        return await response.text()
 
 
 async def test_another_site_s_form_does_nothing(desk: Console) -> None:

@@ -298,7 +298,6 @@ async def test_orders_in_flight_are_bounded(tmp_path: Path, form: dict[str, Any]
         ("edge-2", "edge", "/api/v1/nodes/edge-1/orders", 403),
         ("edge-1", "edge", "/api/v1/nodes/edge-1/orders?after=junk", 400),
         ("edge-1", "edge", "/api/v1/nodes/edge-1/orders?after=" + "a" * 16 + ".1", 400),
-        ("origin-1", "origin", "/api/v1/nodes/origin-1/orders", 422),
         (None, "edge", "/api/v1/nodes/edge-1/orders", 403),
     ],
 )
@@ -311,6 +310,11 @@ async def test_whoever_may_not_hears_no_orders(control: Fleet, who: str | None, 
         headers[NODE] = credential.sign("control", method="GET", target=path, now=CLOCK.wall())
     async with control.session.get(control.url + path, headers=headers) as response:
         assert response.status == status
+
+
+async def test_a_role_without_orders_gets_none(control: Fleet) -> None:
+    with pytest.raises(Unprocessable, match="control takes no orders"):
+        await control.service.orders.wait("control-1", "control", None)
 
 
 async def test_what_stands_is_bounded(control: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ from tests.control.support import node, report
 from tests.support.redis import RedisServer
 
 GOOD = Content(edge={"store": {"slice": "2MiB"}}, shield={"limits": {"drain_s": 5}})
+PEM = "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"
 CANARY = Canary(version=1, nodes=("a",), since=100.0, soak_s=60.0, goes_on=False)
 
 
@@ -50,6 +51,10 @@ def stages(state: State) -> list[str]:
         (Content(edge={"limits": {"drain_s": "soon"}}), "`limits.drain_s`"),
         (Content(edge={"limits": 5}), "`limits`"),
         (Content(edge={"": {}}), "``: Extra inputs"),
+        (Content(shield={"token_keys": {"k": PEM}}), "`token_keys.k`: not for a snapshot"),
+        (Content(edge={"token_keys": {"k": PEM.replace("PUBLIC", "PRIVATE")}}), "`token_keys.k`: String should match"),
+        (Content(edge={"token_keys": {"../k": PEM}}), "`token_keys.../k..key.`: String should match"),
+        (Content(edge={"token_keys": {"k": PEM}}), "`token_keys.k`: no public key"),
         (Content(edge={"a": {"b": {"c": {"d": {"e": {"f": {}}}}}}}), "not for a snapshot"),
     ],
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from configs.overlay import ALLOWED, TOPOLOGY
+from configs.overlay import ALLOWED, KEYS, TOPOLOGY
 from configs.schema.base import NodeIdentity
 from configs.schema.node import EdgeSettings
 from control.api.app import public_app
@@ -21,6 +21,7 @@ from control.rollout.model import Content
 from kit.clock import SystemClock
 from kit.errors import SettingsError
 from kit.service import listening
+from origin.contract.token import new_key
 from proxy.host.reload import APPLIED
 from tests.control.admin_client import Console, console
 from tests.control.support import report, until
@@ -100,6 +101,18 @@ async def test_a_version_is_fetched_kept_used_and_taken_back(edge: Node) -> None
     assert (edge.reloads, edge.snapshots.error) == (2, "")
 
 
+async def test_token_keys_come_and_go_with_a_version(edge: Node, tmp_path: Path) -> None:
+    """Issue 5, part 5: beside those that the node has itself."""
+    kid = new_key(tmp_path / "keys")
+    pem = (tmp_path / "keys" / f"{kid}.public.pem").read_text()
+    number = await tried(edge, token_keys={kid: pem})
+    await until(lambda: edge.snapshots.version == number)
+    assert with_snapshot(edge.settings(), "edge").token_keys == {kid: pem}
+    await edge.desk.admin.service.rollout.roll_back(by="test", why="")
+    await until(lambda: edge.snapshots.version == 0)
+    assert with_snapshot(edge.settings(), "edge").token_keys == {}
+
+
 async def test_what_cannot_be_used_is_told_and_the_old_stays(edge: Node) -> None:
     """The canary goes back by itself, and the node with it."""
     edge.trouble = "`shields`: no such thing"
@@ -136,5 +149,5 @@ async def test_a_node_starts_with_its_own_settings_rather_than_not_at_all(edge: 
 
 def test_all_that_may_be_laid_over_is_taken_by_a_reload() -> None:
     tops = {name.partition(".")[0] for name in APPLIED if "." not in name}
-    for name in [*ALLOWED, *TOPOLOGY.values()]:
+    for name in [*ALLOWED, *TOPOLOGY.values(), KEYS]:
         assert name in APPLIED or name.partition(".")[0] in tops, name

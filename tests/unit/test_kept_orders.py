@@ -4,16 +4,23 @@ from pathlib import Path
 
 import pytest
 
+from control.contract.generation import Generations, Told
 from control.contract.orders import Ack, Revoke
 from control.node import kept
 from control.node.kept import FILE, MAX_ACKS, Kept
+from control.node.purged import Purged
 
 CURSOR = "0123456789abcdef.17-0"
-WHOLE = Kept(cursor=CURSOR, draining=True, revoked=(Revoke(by="key", what="k", until=9e9),))
+PURGED = Purged(epoch="0123456789abcdef", heard=7, done=6)
+WHOLE = Kept(cursor=CURSOR, purged=PURGED, draining=True, revoked=(Revoke(by="key", what="k", until=9e9),))
 
 
 def test_what_was_kept_is_read_again(tmp_path: Path) -> None:
-    state = kept.load(tmp_path).with_(cursor=CURSOR, draining=True).owing(3, Ack(outcome="done", seconds=0.5))
+    state = (
+        kept.load(tmp_path)
+        .with_(cursor=CURSOR, purged=PURGED, draining=True)
+        .owing(3, Ack(outcome="done", seconds=0.5))
+    )
     kept.save(tmp_path, state)
     assert kept.load(tmp_path) == state
     assert [file.name for file in tmp_path.iterdir()] == [FILE]
@@ -30,9 +37,15 @@ def test_no_cursor_is_believed_across_a_boot(tmp_path: Path) -> None:
     """A crash of the machine may bring removed files back; a drain and revocations hold all the same."""
     kept.save(tmp_path, WHOLE.with_(boot="another"))
     state = kept.load(tmp_path)
-    assert (state.cursor, state.draining, state.revoked) == (None, True, WHOLE.revoked)
-    kept.save(tmp_path, state.with_(cursor=CURSOR))
+    assert (state.cursor, state.purged, state.draining, state.revoked) == (None, None, True, WHOLE.revoked)
+    kept.save(tmp_path, state.with_(cursor=CURSOR, purged=PURGED))
     assert kept.load(tmp_path).cursor == CURSOR
+
+
+def test_a_file_from_before_generations_begins_anew(tmp_path: Path) -> None:
+    """A shield that cannot say how far it is would revalidate until the next purge."""
+    kept.save(tmp_path, kept.load(tmp_path).with_(cursor=CURSOR))
+    assert kept.load(tmp_path).cursor is None
 
 
 def test_a_directory_that_takes_nothing_is_an_error_and_leaves_no_part(tmp_path: Path) -> None:
@@ -62,3 +75,14 @@ def test_acknowledgements_are_bounded_and_each_order_has_one() -> None:
     assert [each.number for each in state.untold] == list(range(11, MAX_ACKS + 11))
     assert {each.ack.outcome for each in state.untold} == {"done"}
     assert state.told(11).untold[0].number == 12
+
+
+def test_workers_know_how_far_the_node_was_before_they_serve(tmp_path: Path) -> None:
+    told = Told()
+    seen = Generations(told.fd)
+    kept.resume(tmp_path, told)
+    assert (seen.heard, seen.done) == ("", "")
+    kept.save(tmp_path, kept.load(tmp_path).with_(cursor=CURSOR, purged=PURGED))
+    kept.resume(tmp_path, told)
+    assert (seen.heard, seen.done) == ("0123456789abcdef.7", "0123456789abcdef.6")
+    told.close()

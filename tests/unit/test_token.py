@@ -94,3 +94,35 @@ def test_memory_is_bounded_and_junk_does_not_push_out_genuine_tokens(keys: Keys)
     for n in range(50):
         _reason(verifier, f"junk{n}")
     assert len(verifier._memo) == 2
+
+
+def _public(directory: Path) -> dict[str, str]:
+    return {file.name.partition(".")[0]: file.read_text() for file in directory.glob("*.public.pem")}
+
+
+@pytest.mark.parametrize("algorithm", ["ES256", "EdDSA"])
+def test_keys_of_a_rollout_stand_beside_those_of_the_directory_until_they_are_dropped(
+    tmp_path: Path, algorithm: str
+) -> None:
+    """Issue 5, part 5: tokens of either key work meanwhile."""
+    for each in ("old", "new"):
+        token.new_key(tmp_path / each, algorithm)
+    own, brought = Keys.load(tmp_path / "old"), _public(tmp_path / "new")
+    tokens = [mint(Keys.load(tmp_path / each), path=PATH, now=NOW, ttl_s=60) for each in ("old", "new")]
+    both = Verifier(own.beside(brought))
+    assert [both.check(each, path=PATH + "a", now=NOW).path for each in tokens] == [PATH, PATH]
+    after = Verifier(own.beside({}))
+    assert after.check(tokens[0], path=PATH + "a", now=NOW).path == PATH
+    assert _reason(after, tokens[1]) is Reason.UNKNOWN_KEY
+    assert own.beside(_public(tmp_path / "old")).signing is own.signing, "the same key again is no conflict"
+
+
+def test_a_key_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    for each in ("one", "other"):
+        token.new_key(tmp_path / each)
+    own = Keys.load(tmp_path / "one")
+    kid, (pem,) = next(iter(_public(tmp_path / "one"))), _public(tmp_path / "other").values()
+    with pytest.raises(ValueError, match=f"'{kid}' is another key"):
+        own.beside({kid: pem})
+    with pytest.raises(ValueError, match="'k1' cannot be used"):
+        own.beside({"k1": "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"})
