@@ -157,9 +157,10 @@ class Follower:
                 await self._owing.wait()
             try:
                 await self._tell()
-            except HeadraceError as error:
+            except (HeadraceError, OSError) as error:  # as in _run
                 if not failures:
-                    log.get("orders").warning("acknowledgements are not heard", error=str(error))
+                    with contextlib.suppress(OSError):
+                        log.get("orders").warning("acknowledgements are not heard", error=str(error))
                 failures += 1
                 await asyncio.sleep(AGAIN.delay_s(failures - 1, random.random()))  # noqa: S311 (jitter)
             else:
