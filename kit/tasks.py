@@ -2,10 +2,13 @@
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from typing import Any
 
 from kit import log
+
+AGAIN_S = 10.0
+"""Longer than what a task does on its way out."""
 
 
 class Owner:
@@ -30,10 +33,7 @@ class Owner:
     async def close(self) -> None:
         """Cancel what runs and wait until it is gone. A task's own failure was already logged."""
         self._closing = True
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(self._tasks)
 
     def _ended(self, task: asyncio.Task[Any], name: str, endless: bool) -> None:
         self._tasks.discard(task)
@@ -46,3 +46,17 @@ class Owner:
         error = repr(failure) if failure else "returned"
         with contextlib.suppress(OSError):  # in a callback a log that cannot be written would upset the loop
             log.get("tasks").error("task ended", owner=self.name, task=name, error=error)
+
+
+async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel tasks and wait until they are gone; what they raise is nobody's business any more. A cancellation that a
+    library swallowed (one that came just when a connection broke) is said again after AGAIN_S, or an endless task would
+    be waited for without end."""
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        gone, left = await asyncio.wait(left, timeout=AGAIN_S)
+        for task in gone:
+            if not task.cancelled():
+                task.exception()

@@ -18,6 +18,7 @@ from control.orders.model import OrdersAway
 from control.steering.choose import Candidates, choose
 from kit.clock import SystemClock
 from kit.service import listening
+from kit.tasks import end
 from tests.control.ordering import CLOCK, Fleet, Noted, fleet, settings
 from tests.control.support import until
 from tests.support.redis import RedisServer
@@ -150,9 +151,7 @@ async def test_redis_is_killed_and_started_again_under_load(tmp_path: Path, dura
                 server.start()
             count = len(issued)
             await until(lambda: len(issued) > count + 10)
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end(tasks)
             expected = ["purge all", *(f"purge tag t{n}" for n in range(len(issued)))]
             await until(lambda: all(each.did[: len(expected)] == expected for each in noted))
             async with control.node("edge-late", Noted()) as (_, late):

@@ -16,6 +16,7 @@ from control.registry.redis_rows import RedisRows
 from control.steering.choose import Candidates, Policy, choose
 from control.steering.ranks import Ranks
 from kit.clock import ManualClock, SystemClock
+from kit.tasks import end
 from tests.control.support import report, until
 from tests.support.redis import RedisServer
 
@@ -152,9 +153,7 @@ async def test_redis_is_killed_and_comes_back_empty_under_heartbeats(own_redis: 
         async with redis.asyncio.Redis.from_url(own_redis.url) as client:
             assert b"edge-1" in await client.zrange("edges:east", 0, -1)
         await until(lambda: not any(n.held for n in one.map().nodes.values()) and len(one.map().nodes) == 2)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(tasks)
         assert one.map().version > before
         assert all(set(answer) == {"edge-1", "edge-2"} for answer in answers), answers
 

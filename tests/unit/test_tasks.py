@@ -52,3 +52,25 @@ async def test_tasks_are_named_after_owner_and_work() -> None:
     task = owner.spawn("fill", asyncio.sleep(0))
     assert task.get_name() == "fills:fill"
     await owner.close()
+
+
+async def test_a_cancellation_that_was_swallowed_is_said_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a library does that takes the end of its connection for the reason; the whole suite once hung on it."""
+    monkeypatch.setattr("kit.tasks.AGAIN_S", 0.01)
+    swallowed = 0
+
+    async def work() -> None:
+        nonlocal swallowed
+        while True:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                swallowed += 1
+                if swallowed == 3:
+                    raise
+
+    owner = Owner("test")
+    owner.spawn("deaf", work())
+    await asyncio.sleep(0)
+    await owner.close()
+    assert (swallowed, len(owner)) == (3, 0)
