@@ -3,8 +3,9 @@
 from typing import Annotated, Literal
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from headrace.operate.desk import AsJson, At, Desk, TokenFile, Url, part, show
 from headrace.operate.orders import Wait, followed
@@ -29,7 +30,10 @@ def list_(at: At = None, control: Url = None, token_file: TokenFile = None, as_j
     if as_json:
         show(answer)
         return
-    table = Table("node", "state", "role", "region", "load %", "connections", "Mbit/s", "hits %", "errors %", "age s")
+    ids = Column("node", min_width=max((len(row["id"]) for row in answer["nodes"]), default=0))
+    table = Table(
+        ids, "state", "role", "region", "load %", "conn.", "Mbit/s", "hits %", "errors %", "age s", box=SIMPLE_HEAD
+    )
     for row in answer["nodes"]:
         figures = [f"{row['load']:.1f}", f"{row['connections']:,}", f"{row['egressMbps']:,.1f}"]
         figures += [_percent(row["hitRatio"]), _percent(row["errorRatio"]), f"{row['ageS']:.1f}"]

@@ -3,8 +3,9 @@
 from typing import Annotated, Any
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from headrace.operate.desk import AsJson, At, Desk, TokenFile, Url, part, show
 
@@ -40,7 +41,9 @@ def explain(
     if as_json:
         show(answer)
         return
-    table = Table("place", "edge", "region", "why", "rank", "load %", "coming", "loses %", "ms", "override")
+    ids = Column("edge", min_width=max((len(row["id"]) for row in answer["rows"]), default=0))
+    heads = ("region", "why", "rank", "load %", "coming", "loses %", "ms", "override")
+    table = Table("place", ids, *heads, box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for row in answer["rows"]:
         known = f"{row['latencyMs']:.0f}" if row["latencyMs"] is not None else "-"
         figures = [str(row["rank"]), f"{row['load']:.1f}", f"{row['coming']:.1f}", f"{row['loss'] * 100:.1f}", known]
