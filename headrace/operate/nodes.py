@@ -31,9 +31,8 @@ def list_(at: At = None, control: Url = None, token_file: TokenFile = None, as_j
         show(answer)
         return
     ids = Column("node", min_width=max((len(row["id"]) for row in answer["nodes"]), default=0))
-    table = Table(
-        ids, "state", "role", "region", "load %", "conn.", "Mbit/s", "hits %", "errors %", "age s", box=SIMPLE_HEAD
-    )
+    heads = ("state", "role", "region", "load %", "conn.", "Mbit/s", "hits %", "errors %", "age s")
+    table = Table(ids, *heads, box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for row in answer["nodes"]:
         figures = [f"{row['load']:.1f}", f"{row['connections']:,}", f"{row['egressMbps']:,.1f}"]
         figures += [_percent(row["hitRatio"]), _percent(row["errorRatio"]), f"{row['ageS']:.1f}"]
