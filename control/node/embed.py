@@ -6,7 +6,7 @@ import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
 
@@ -22,17 +22,19 @@ from kit.clock import Clock
 from kit.usage import Rate, cpu_seconds, disk_busy_seconds
 
 
-@dataclass(frozen=True, slots=True)
-class Gauges:
-    """Where a node's figures are read. Counts are of the whole node."""
+class Gauges(Protocol):
+    """Where a node's figures are read. Counts are of the whole node, since its start."""
 
-    pids: Callable[[], list[int]]
-    connections: Callable[[], int]
-    sent_bytes: Callable[[], int]
-    cache_dirs: tuple[Path, ...]
-    draining: Callable[[], bool] = lambda: False
-    answers: Callable[[], tuple[int, int, int, int]] = lambda: (0, 0, 0, 0)
-    """All answers, hits, misses and errors since the start."""
+    def pids(self) -> list[int]: ...
+    def connections(self) -> int: ...
+    def sent_bytes(self) -> int: ...
+    def drains(self) -> bool: ...
+    def answers(self) -> tuple[int, int, int, int]:
+        """All answers, hits, misses and errors."""
+        ...
+
+    @property
+    def cache_dirs(self) -> tuple[Path, ...]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ def describer(standing: Standing, gauges: Gauges, clock: Clock) -> Callable[[], 
             connections=open_now,
             egress_mbps=mbps,
             version=standing.version,
-            draining=gauges.draining(),
+            draining=gauges.drains(),
             answers=told(now),
             reserve=standing.reserve,
             started=standing.started,

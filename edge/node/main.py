@@ -9,7 +9,7 @@ from typing import Any
 from configs.schema.node import EdgeSettings
 from control.contract import generation
 from control.node import kept
-from control.node.embed import Gauges, Standing, describer, reporting
+from control.node.embed import Standing, describer, reporting
 from control.node.snapshots import at_start, with_snapshot
 from edge.node import worker
 from kit import log, service
@@ -18,7 +18,6 @@ from kit.errors import SettingsError
 from kit.nursery import Nursery
 from kit.published import Publisher
 from origin.contract import revoked
-from proxy.host.admin import answers
 from proxy.host.ordered import Ordered
 from proxy.host.supervisor import Facts, run
 from proxy.host.worker import Role, same_keys
@@ -49,7 +48,7 @@ async def _serve(
         @contextlib.asynccontextmanager
         async def embed(facts: Facts) -> AsyncIterator[Callable[[], dict[str, Any]]]:
             clock = SystemClock()
-            describe = describer(_standing(settings, facts), _gauges(settings, facts), clock)
+            describe = describer(_standing(settings, facts), facts, clock)
             ordered = Ordered(facts, role.keys_authority, refused, purges.put)
             orders = (ordered, settings.store.cache_dir[0])
             async with (
@@ -118,15 +117,4 @@ def _standing(settings: EdgeSettings, facts: Facts) -> Standing:
         reserve=settings.reserve,
         started=facts.started,
         probe=settings.probe_url,
-    )
-
-
-def _gauges(settings: EdgeSettings, facts: Facts) -> Gauges:
-    return Gauges(
-        pids=facts.pids,
-        connections=lambda: facts.board.total("headrace_connections"),
-        sent_bytes=lambda: facts.board.overall("headrace_sent_bytes_total"),
-        cache_dirs=settings.store.cache_dir,
-        draining=facts.draining.is_set,
-        answers=lambda: answers(facts.board),
     )

@@ -66,6 +66,27 @@ class Facts:
         """The node's processes."""
         return [os.getpid(), *self.supervisor.pids()]
 
+    def connections(self) -> int:
+        """Open connections of viewers."""
+        return self.board.total("headrace_connections")
+
+    def sent_bytes(self) -> int:
+        """Body bytes handed to viewers since the start."""
+        return self.board.overall("headrace_sent_bytes_total")
+
+    def answers(self) -> tuple[int, int, int, int]:
+        """See admin.answers."""
+        return admin.answers(self.board)
+
+    def drains(self) -> bool:
+        """Whether the node takes no new session."""
+        return self.draining.is_set()
+
+    @property
+    def cache_dirs(self) -> tuple[Path, ...]:
+        """Where the node stores."""
+        return self.reload.settings.store.cache_dir
+
 
 Embed = Callable[[Facts], AbstractAsyncContextManager[Callable[[], dict[str, Any]]]]
 """Runs beside the node (heartbeats); yields what it adds to /health. Leaving it means that the node drains."""

@@ -9,7 +9,7 @@ from typing import Any
 from configs.schema.node import ShieldSettings
 from control.contract import generation
 from control.node import kept
-from control.node.embed import Gauges, Standing, describer, reporting
+from control.node.embed import Standing, describer, reporting
 from control.node.snapshots import at_start, with_snapshot
 from kit import log, service
 from kit.clock import SystemClock
@@ -17,7 +17,6 @@ from kit.errors import SettingsError
 from kit.nursery import Nursery
 from kit.published import Publisher
 from origin.contract import revoked
-from proxy.host.admin import answers
 from proxy.host.ordered import Ordered
 from proxy.host.supervisor import Facts, run
 from proxy.host.worker import Role, same_keys
@@ -61,7 +60,7 @@ async def _serve(
 
         @contextlib.asynccontextmanager
         async def embed(facts: Facts) -> AsyncIterator[Callable[[], dict[str, Any]]]:
-            describe = describer(_standing(settings, facts), _gauges(settings, facts), SystemClock())
+            describe = describer(_standing(settings, facts), facts, SystemClock())
             orders = (Ordered(facts, role.keys_authority, refused, purges.put), settings.store.cache_dir[0])
             async with reporting(
                 settings.identity, "shield", describe, SystemClock(), orders, facts.reload.now, facts.contact.heard
@@ -83,15 +82,4 @@ def _standing(settings: ShieldSettings, facts: Facts) -> Standing:
         reserve=False,
         started=facts.started,
         probe=settings.probe_url,
-    )
-
-
-def _gauges(settings: ShieldSettings, facts: Facts) -> Gauges:
-    return Gauges(
-        pids=facts.pids,
-        connections=lambda: facts.board.total("headrace_connections"),
-        sent_bytes=lambda: facts.board.overall("headrace_sent_bytes_total"),
-        cache_dirs=settings.store.cache_dir,
-        draining=facts.draining.is_set,
-        answers=lambda: answers(facts.board),
     )
