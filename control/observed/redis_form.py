@@ -5,22 +5,18 @@ Keys: `rtt:<network>` hash, edge -> "ms samples time"; `rtt:changed` networks sc
 stays in this process alone: it fades anyway.
 """
 
-import asyncio
-import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from control.connected import connected
 from control.contract.observations import RoundTrip
+from control.observed.following import Following
 from control.observed.memory import MemoryHistory
 from control.observed.model import MOST_EDGES, MOST_SAMPLES, WEIGHT, HistoryState, Trip
 from control.steering.choose import Latency
-from kit import log
 from kit.clock import Clock
-from kit.tasks import Owner
 
 POLL_S = 2.0
 """Age of what other control processes noted, at most, while Redis answers."""
@@ -28,7 +24,6 @@ BATCH = 500
 """Networks read in one go."""
 KEPT_HALF_LIVES = 8
 """A network of which nothing was heard for so many half-lives is worth no sample any more."""
-FAILURES = (RedisError, OSError, TimeoutError)
 
 _NOTE = """
 -- ARGV: edge, half life ms, most networks, most edges, most samples, weight, keep ms, then network ms count ...
@@ -81,27 +76,21 @@ return {string.format('%d', t[1] * 1000 + math.floor(t[2] / 1000)), changed, row
 """
 
 
-class RedisHistory:
+class RedisHistory(Following):
     """A History over Redis. `start` inside the loop, `close` at the end."""
 
     def __init__(self, redis: Redis, clock: Clock, *, half_life_s: float, most: int) -> None:
-        self._redis, self._clock, self._most = redis, clock, most
+        super().__init__(redis, "observed", POLL_S)
+        self._clock, self._most = clock, most
         self._half_life_ms = int(half_life_s * 1000)
         self._picture = MemoryHistory(clock, half_life_s=half_life_s, most=most)
         self._note, self._read = redis.register_script(_NOTE), redis.register_script(_READ)
         self._has = 0
-        self._error: str | None = None
-        self._owner = Owner("observed")
 
     @classmethod
     def connect(cls, url: str, clock: Clock, *, half_life_s: float, most: int) -> Self:
         """A history at `url`; nothing is sent yet."""
         return cls(connected(url, connections=16), clock, half_life_s=half_life_s, most=most)
-
-    async def start(self) -> None:
-        """Read what others know (Redis may be away), and keep up from then on."""
-        await self.poll()
-        self._owner.spawn("poll", self._run(), endless=True)
 
     def latency(self, network: str) -> Mapping[str, Latency]:
         """See History."""
@@ -118,26 +107,14 @@ class RedisHistory:
             with self._noticing():
                 await self._note(args=[*head, *rest])
 
-    async def poll(self) -> None:
-        """Take the changes since the last look into the picture."""
-        with self._noticing():
-            for _ in range(self._most // BATCH + 1):
-                if await self._batch() < BATCH:
-                    return
+    async def _look(self) -> None:
+        for _ in range(self._most // BATCH + 1):
+            if await self._batch() < BATCH:
+                return
 
     def state(self) -> HistoryState:
         """See History."""
-        return HistoryState(self._picture.state().networks, "away" if self._error else "up", self._error)
-
-    async def close(self) -> None:
-        """See History."""
-        await self._owner.close()
-        await self._redis.aclose()
-
-    async def _run(self) -> None:
-        while True:
-            await asyncio.sleep(POLL_S)
-            await self.poll()
+        return HistoryState(self._picture.state().networks, "away" if self.error else "up", self.error)
 
     async def _batch(self) -> int:
         now_ms, changed, rows = await self._read(args=[self._has, BATCH])
@@ -148,18 +125,6 @@ class RedisHistory:
         if changed:
             self._has = int(changed[-1])
         return len(changed) // 2
-
-    @contextlib.contextmanager
-    def _noticing(self) -> Iterator[None]:
-        """Redis away costs nobody an answer; said once each time."""
-        try:
-            yield
-        except FAILURES as error:
-            if self._error is None:
-                log.get("observed").warning("redis is away", error=repr(error))
-            self._error = f"{type(error).__name__}: {error}"
-        else:
-            self._error = None
 
 
 def _trips(flat: Sequence[Any], offset_s: float) -> dict[str, Trip]:

@@ -4,50 +4,39 @@ Key: `votes`, a stream of {by, edge, told}, cut to MOST_MESSAGES. With Redis awa
 itself; what it could not pass on is lost to the others: votes fade anyway.
 """
 
-import asyncio
-import contextlib
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Self
 
 from pydantic import ValidationError
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from control.connected import connected
 from control.contract.observations import Observations, Quality
+from control.observed.following import Following
 from control.observed.quality import Votes
 from kit import log
-from kit.tasks import Owner
 
 KEY = "votes"
 MOST_MESSAGES = 2000
 """Kept in the stream, of some kilobytes each."""
 POLL_S = 1.0
 BATCH = 100
-FAILURES = (RedisError, OSError, TimeoutError)
 
 
-class SharedVotes:
+class SharedVotes(Following):
     """Passes on what this process is told, takes in what others were. `start` inside the loop, `close` at the end."""
 
     def __init__(self, redis: Redis, votes: Votes) -> None:
-        self._redis, self._votes = redis, votes
+        super().__init__(redis, "votes", POLL_S)
+        self._votes = votes
         self._by = secrets.token_hex(8)
         self._has = "0-0"
-        self._owner = Owner("votes")
-        self.error: str | None = None
-        """Why Redis could not be used the last time."""
 
     @classmethod
     def connect(cls, url: str, votes: Votes) -> Self:
         """At `url`; nothing is sent yet."""
         return cls(connected(url, connections=16), votes)
-
-    async def start(self) -> None:
-        """Take in what the stream has (Redis may be away), and keep up from then on."""
-        await self.poll()
-        self._owner.spawn("poll", self._run(), endless=True)
 
     async def share(self, edge: str, qualities: Sequence[Quality]) -> None:
         """Pass on what an edge told this process."""
@@ -57,23 +46,11 @@ class SharedVotes:
                 entry: dict[str | bytes, str | bytes] = {"by": self._by, "edge": edge, "told": told}
                 await self._redis.xadd(KEY, entry, maxlen=MOST_MESSAGES, approximate=True)  # type: ignore[arg-type]
 
-    async def poll(self) -> None:
-        """Take in what others passed on since the last look."""
-        with self._noticing():
-            await self._begun_anew()
-            for _ in range(MOST_MESSAGES // BATCH * 2):
-                if await self._batch() < BATCH:
-                    return
-
-    async def close(self) -> None:
-        """Let go of task and connections."""
-        await self._owner.close()
-        await self._redis.aclose()
-
-    async def _run(self) -> None:
-        while True:
-            await asyncio.sleep(POLL_S)
-            await self.poll()
+    async def _look(self) -> None:
+        await self._begun_anew()
+        for _ in range(MOST_MESSAGES // BATCH * 2):
+            if await self._batch() < BATCH:
+                return
 
     async def _begun_anew(self) -> None:
         """A Redis that lost its stream counts from its own time again: nothing newer than what we have is behind."""
@@ -99,18 +76,6 @@ class SharedVotes:
             self._votes.note(entry["edge"], told.quality, age_s=age_s)
         except (ValidationError, KeyError):  # of another version of ours
             log.get("observed").warning("a message in the stream of votes is not understood")
-
-    @contextlib.contextmanager
-    def _noticing(self) -> Iterator[None]:
-        """Redis away costs nobody an answer; said once each time."""
-        try:
-            yield
-        except FAILURES as error:
-            if self.error is None:
-                log.get("observed").warning("redis is away", error=repr(error))
-            self.error = f"{type(error).__name__}: {error}"
-        else:
-            self.error = None
 
 
 def _number(name: str) -> tuple[int, int]:
