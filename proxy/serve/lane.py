@@ -101,14 +101,12 @@ class Lane:
         if stored is None:
             return None
         meta, kept = stored
-        known = route.conditioned.get(block.conditions) if block.conditions else route.whole
-        if known is None or known.meta is not meta or known.size != kept.length:
-            known = self._prepare(route, meta, kept, block.conditions)
-            if known is None:
-                variant = self._variant(route, meta, block, now)
-                if variant is None:
-                    return None
-                kept, known = variant
+        known = self._ready(route, meta, kept, block.conditions)
+        if known is None:
+            variant = self._variant(route, meta, block, now)
+            if variant is None:
+                return None
+            kept, known = variant
         body = kept.sound(*known.span) if isinstance(kept, SparseBody) else kept
         if body is None:
             return None
@@ -179,10 +177,15 @@ class Lane:
         if stored is None:
             return None
         meta, body = stored
-        known = chosen.conditioned.get(block.conditions) if block.conditions else chosen.whole
-        if known is None or known.meta is not meta or known.size != body.length:
-            known = self._prepare(chosen, meta, body, block.conditions)
+        known = self._ready(chosen, meta, body, block.conditions)
         return None if known is None else (body, known)
+
+    def _ready(self, route: Route, meta: Meta, body: StoredBody, conditions: Fields) -> Ready | None:
+        """The answer made before from this very `meta`, or made now."""
+        known = route.conditioned.get(conditions) if conditions else route.whole
+        if known is not None and known.meta is meta and known.size == body.length:
+            return known
+        return self._prepare(route, meta, body, conditions)
 
     def _prepare(self, route: Route, meta: Meta, body: StoredBody, conditions: Fields) -> Ready | None:
         """The answer made now, to be found ready the next time; None for what is no answer to this request, or not the
